@@ -1,2 +1,87 @@
-//! x
-fn main() {}
+//! The project's own checks and long runs, as `cargo xtask COMMAND`.
+//!
+//! Called by people, and by `.ci/run` for everything behind the tests. One command stands in one
+//! module; this file only reads the command line. It depends on no crate of the workspace, so it
+//! still runs, and says what is broken, when one of them does not compile.
+
+mod boundaries;
+mod ci;
+mod deadline;
+mod deny;
+mod examples;
+mod fuzz;
+mod metadata;
+mod msrv;
+mod process;
+mod report;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::deadline::Deadline;
+use crate::report::Report;
+
+/// The limit of a command that is run by itself; `ci` gives each step a closer one.
+const ALONE: Duration = Duration::from_secs(30 * 60);
+
+/// The project's own checks and long runs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check, each under a time limit, and close with a table
+    Ci(ci::Arguments),
+    /// Check what no compiler checks: file lengths, headers, layers, words, the top level
+    Tidy,
+    /// Check that the crates build and stand alone as promised, and that no arrow runs back up
+    Boundaries,
+    /// Build the examples in release and run each against what it must print
+    Examples,
+    /// Check licences, bans and sources of all dependencies with cargo-deny
+    Deny,
+    /// Run the fuzz targets for a bounded time
+    Fuzz(fuzz::Arguments),
+}
+
+fn main() -> ExitCode {
+    if let Err(error) = process::stop_children_on_signal() {
+        eprintln!("xtask: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    let deadline = Deadline::after(ALONE);
+    match CommandLine::parse().command {
+        Command::Ci(arguments) => ci::run(&arguments),
+        Command::Tidy => conclude("tidy", &tidy::run()),
+        Command::Boundaries => conclude("boundaries", &boundaries::run(deadline)),
+        Command::Examples => conclude("examples", &examples::run(deadline)),
+        Command::Deny => conclude("deny", &deny::run(deadline)),
+        Command::Fuzz(arguments) => conclude("fuzz", &fuzz::run(&arguments)),
+    }
+}
+
+/// Prints the report of a command that was run by itself.
+fn conclude(name: &str, report: &Report) -> ExitCode {
+    print!("{}", report.describe(name));
+    report.exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::CommandLine;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

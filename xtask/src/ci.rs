@@ -1,0 +1,225 @@
+//! `cargo xtask ci`: every check, one after the other, and a table at the end.
+//!
+//! Each step has a time limit; what hangs is killed and named. A failed step does not keep the
+//! next ones from running, so one run shows all that is wrong.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+
+use crate::deadline::Deadline;
+use crate::report::Report;
+use crate::{boundaries, examples, fuzz, msrv, process, tidy, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave a step out (may be repeated)
+    #[arg(long, value_name = "STEP", value_parser = PossibleValuesParser::new(step_names()))]
+    skip: Vec<String>,
+    /// Run only this step (may be repeated)
+    #[arg(long, value_name = "STEP", value_parser = PossibleValuesParser::new(step_names()))]
+    only: Vec<String>,
+}
+
+struct Step {
+    name: &'static str,
+    limit: Duration,
+    run: fn(Deadline) -> Report,
+}
+
+const fn step(name: &'static str, seconds: u64, run: fn(Deadline) -> Report) -> Step {
+    Step {
+        name,
+        limit: Duration::from_secs(seconds),
+        run,
+    }
+}
+
+/// In the order of their running: the quick ones that fail most often first.
+const STEPS: &[Step] = &[
+    step("fmt", 60, format),
+    step("tidy", 60, |_| tidy::run()),
+    step("clippy", 420, lint),
+    step("test", 600, test),
+    step("doc", 300, document),
+    step("msrv", 300, msrv::run),
+    step("boundaries", 300, boundaries::run),
+    step("examples", 420, examples::run),
+    step("fuzz", 420, fuzz::smoke),
+];
+
+fn step_names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().map(|step| step.name)
+}
+
+/// A step that is over, as a row of the closing table.
+struct Row {
+    name: &'static str,
+    report: Report,
+    took: Duration,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let rows: Vec<Row> = STEPS.iter().map(|step| run_step(step, arguments)).collect();
+    print!("\n{}", table(&rows));
+    let has_failed = rows.iter().any(|row| row.report.has_failed());
+    if has_failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn run_step(step: &Step, arguments: &Arguments) -> Row {
+    let started = Instant::now();
+    let report = match arguments.why_not(step.name) {
+        Some(why) => {
+            let mut report = Report::new();
+            report.add_not_run(step.name, why);
+            report
+        }
+        None => {
+            println!("\n== {}", step.name);
+            let report = (step.run)(Deadline::after(step.limit));
+            let seconds = started.elapsed().as_secs_f64();
+            print!(
+                "{}",
+                report.describe(&format!("== {} in {seconds:.1} s", step.name))
+            );
+            report
+        }
+    };
+    Row {
+        name: step.name,
+        report,
+        took: started.elapsed(),
+    }
+}
+
+impl Arguments {
+    /// Why the step is not wanted; nothing if it is.
+    fn why_not(&self, name: &str) -> Option<&'static str> {
+        let names = |list: &[String]| list.iter().any(|item| item == name);
+        if names(&self.skip) {
+            return Some("left out by --skip");
+        }
+        let is_left_out = !self.only.is_empty() && !names(&self.only);
+        is_left_out.then_some("left out by --only")
+    }
+}
+
+/// A row for each step, and under it whatever did not pass.
+fn table(rows: &[Row]) -> String {
+    let mut text = String::from("step         outcome   seconds\n");
+    for row in rows {
+        let seconds = row.took.as_secs_f64();
+        let verdict = row.report.verdict();
+        text.push_str(&format!("{:<12} {verdict:<8} {seconds:>8.1}\n", row.name));
+        text.push_str(&row.report.describe_gaps());
+    }
+    text
+}
+
+fn format(deadline: Deadline) -> Report {
+    let mut report = Report::new();
+    report.add("workspace", cargo(&["fmt", "--all", "--check"], deadline));
+    // The fuzz targets are a workspace of their own.
+    if workspace::root().join("fuzz/Cargo.toml").is_file() {
+        let arguments = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+        report.add("fuzz", cargo(&arguments, deadline));
+    }
+    report
+}
+
+/// Clippy also holds the declared Rust version, as far as the standard library goes; `msrv` holds
+/// it for the language.
+fn lint(deadline: Deadline) -> Report {
+    let deny = ["--", "-D", "warnings"];
+    let workspace = ["clippy", "--workspace", "--all-targets"];
+    let core = [
+        "clippy",
+        "--package",
+        "tofu-engine",
+        "--no-default-features",
+    ];
+    let mut report = Report::new();
+    report.add(
+        "workspace",
+        cargo(&[&workspace[..], &deny].concat(), deadline),
+    );
+    report.add(
+        "tofu-engine without its driver",
+        cargo(&[&core[..], &deny].concat(), deadline),
+    );
+    report
+}
+
+/// The examples in the documentation are among the tests.
+fn test(deadline: Deadline) -> Report {
+    let mut report = Report::new();
+    report.add("workspace", cargo(&["test", "--workspace"], deadline));
+    report
+}
+
+fn document(deadline: Deadline) -> Report {
+    let mut command = workspace::cargo();
+    command
+        .args(["doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    let mut report = Report::new();
+    report.add("workspace", process::run(&mut command, deadline));
+    report
+}
+
+fn cargo(arguments: &[&str], deadline: Deadline) -> Result<()> {
+    process::run(workspace::cargo().args(arguments), deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(skip: &[&str], only: &[&str]) -> Arguments {
+        let own = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect();
+        Arguments {
+            skip: own(skip),
+            only: own(only),
+        }
+    }
+
+    #[test]
+    fn skip_and_only_choose_the_steps() {
+        assert_eq!(arguments(&[], &[]).why_not("test"), None);
+        assert!(arguments(&["test"], &[]).why_not("test").is_some());
+        assert_eq!(arguments(&["test"], &[]).why_not("fmt"), None);
+        assert_eq!(arguments(&[], &["test"]).why_not("test"), None);
+        assert!(arguments(&[], &["test"]).why_not("fmt").is_some());
+    }
+
+    #[test]
+    fn a_step_left_out_is_in_the_table_with_the_reason() {
+        let never = step("never", 1, |_| unreachable!());
+        let row = run_step(&never, &arguments(&["never"], &[]));
+        let text = table(&[row]);
+        assert!(text.contains("never        not run"), "{text}");
+        assert!(text.contains("left out by --skip"), "{text}");
+    }
+
+    #[test]
+    fn a_failed_part_is_named_in_the_table() {
+        let mut report = Report::new();
+        report.add("good part", Ok(()));
+        report.add("bad part", Err(anyhow::anyhow!("`cargo x` hung")));
+        let text = table(&[Row {
+            name: "some",
+            report,
+            took: Duration::from_secs(2),
+        }]);
+        assert!(
+            text.contains("some         FAILED        2.0\n  bad part: FAILED: `cargo x` hung\n")
+        );
+        assert!(!text.contains("good part"));
+    }
+}

@@ -1,0 +1,80 @@
+//! What `cargo xtask examples` runs and what it must see. Data only.
+//!
+//! To add an example: one `Run` with its programs in the order of their start. Every program that
+//! `examples/` builds must stand in here, so none is left unrun.
+
+use std::time::Duration;
+
+/// One run: a single program, or several that work together.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// How the report calls it.
+    pub(super) name: &'static str,
+    /// Started in this order. A program behind one that announces something starts only when the
+    /// announcement has come. Each must end by itself, with success.
+    pub(super) programs: &'static [Program],
+    /// From the first start to the last end; what takes longer is killed and has failed.
+    pub(super) limit: Duration,
+}
+
+/// One program of a run.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// The binary or example target in a package below `examples/`.
+    pub(super) name: &'static str,
+    /// `{announced}` in an argument is replaced by what an earlier program has announced.
+    pub(super) arguments: &'static [&'static str],
+    /// The text in front of what this program announces on a line of its output, for example
+    /// `listening on ` where it prints `listening on tcp|127.0.0.1|40123`. What follows, up to the
+    /// end of the line, goes to the later programs.
+    pub(super) announces: Option<&'static str>,
+    /// Each of these must be a part of some line of its output.
+    pub(super) must_print: &'static [&'static str],
+}
+
+/// A program that takes no arguments and needs no other.
+const fn alone(name: &'static str, must_print: &'static [&'static str]) -> Program {
+    Program {
+        name,
+        arguments: &[],
+        announces: None,
+        must_print,
+    }
+}
+
+/// All runs.
+pub(super) const RUNS: &[Run] = &[
+    Run {
+        name: "codec_only",
+        programs: &[alone("codec_only", &[])],
+        limit: Duration::from_secs(10),
+    },
+    Run {
+        name: "echo",
+        programs: &[alone("echo", &[])],
+        limit: Duration::from_secs(20),
+    },
+    Run {
+        name: "first_server and first_client",
+        programs: &[
+            Program {
+                name: "first_server",
+                arguments: &["tcp|127.0.0.1|0"],
+                announces: Some("listening on "),
+                must_print: &[],
+            },
+            Program {
+                name: "first_client",
+                arguments: &["{announced}"],
+                announces: None,
+                must_print: &[],
+            },
+        ],
+        limit: Duration::from_secs(20),
+    },
+    Run {
+        name: "send_file",
+        programs: &[alone("send_file", &[])],
+        limit: Duration::from_secs(30),
+    },
+];
