@@ -54,18 +54,23 @@ fn step_names() -> impl Iterator<Item = &'static str> {
     STEPS.iter().map(|step| step.name)
 }
 
-/// A step that is over, as a row of the closing table.
-struct Row {
-    name: &'static str,
-    report: Report,
-    took: Duration,
+/// A row of the closing table.
+enum Row {
+    Over {
+        name: &'static str,
+        report: Report,
+        took: Duration,
+    },
+    LeftOut {
+        name: &'static str,
+        why: &'static str,
+    },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let rows: Vec<Row> = STEPS.iter().map(|step| run_step(step, arguments)).collect();
     print!("\n{}", table(&rows));
-    let has_failed = rows.iter().any(|row| row.report.has_failed());
-    if has_failed {
+    if rows.iter().any(Row::has_failed) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -73,28 +78,35 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn run_step(step: &Step, arguments: &Arguments) -> Row {
+    let name = step.name;
+    if let Some(why) = arguments.why_not(name) {
+        return Row::LeftOut { name, why };
+    }
+    println!("\n== {name}");
     let started = Instant::now();
-    let report = match arguments.why_not(step.name) {
-        Some(why) => {
-            let mut report = Report::new();
-            report.add_not_run(step.name, why);
-            report
+    let report = (step.run)(Deadline::after(step.limit));
+    let took = started.elapsed();
+    let title = format!("== {name} in {:.1} s", took.as_secs_f64());
+    print!("{}", report.describe(&title));
+    Row::Over { name, report, took }
+}
+
+impl Row {
+    fn has_failed(&self) -> bool {
+        matches!(self, Row::Over { report, .. } if report.has_failed())
+    }
+
+    /// The step with its outcome, and under it whatever did not pass.
+    fn describe(&self) -> String {
+        match self {
+            Row::LeftOut { name, why } => format!("{name:<12} not run: {why}\n"),
+            Row::Over { name, report, took } => {
+                let verdict = report.verdict();
+                let seconds = took.as_secs_f64();
+                let gaps = report.describe_gaps();
+                format!("{name:<12} {verdict:<8} {seconds:>8.1}\n{gaps}")
+            }
         }
-        None => {
-            println!("\n== {}", step.name);
-            let report = (step.run)(Deadline::after(step.limit));
-            let seconds = started.elapsed().as_secs_f64();
-            print!(
-                "{}",
-                report.describe(&format!("== {} in {seconds:.1} s", step.name))
-            );
-            report
-        }
-    };
-    Row {
-        name: step.name,
-        report,
-        took: started.elapsed(),
     }
 }
 
@@ -110,16 +122,9 @@ impl Arguments {
     }
 }
 
-/// A row for each step, and under it whatever did not pass.
 fn table(rows: &[Row]) -> String {
-    let mut text = String::from("step         outcome   seconds\n");
-    for row in rows {
-        let seconds = row.took.as_secs_f64();
-        let verdict = row.report.verdict();
-        text.push_str(&format!("{:<12} {verdict:<8} {seconds:>8.1}\n", row.name));
-        text.push_str(&row.report.describe_gaps());
-    }
-    text
+    let rows: String = rows.iter().map(Row::describe).collect();
+    format!("step         outcome   seconds\n{rows}")
 }
 
 fn format(deadline: Deadline) -> Report {
@@ -202,9 +207,12 @@ mod tests {
     fn a_step_left_out_is_in_the_table_with_the_reason() {
         let never = step("never", 1, |_| unreachable!());
         let row = run_step(&never, &arguments(&["never"], &[]));
+        assert!(!row.has_failed());
         let text = table(&[row]);
-        assert!(text.contains("never        not run"), "{text}");
-        assert!(text.contains("left out by --skip"), "{text}");
+        assert!(
+            text.ends_with("never        not run: left out by --skip\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -212,14 +220,30 @@ mod tests {
         let mut report = Report::new();
         report.add("good part", Ok(()));
         report.add("bad part", Err(anyhow::anyhow!("`cargo x` hung")));
-        let text = table(&[Row {
+        let row = Row::Over {
             name: "some",
             report,
             took: Duration::from_secs(2),
-        }]);
+        };
+        assert!(row.has_failed());
+        let text = table(&[row]);
+        let expected = "some         FAILED        2.0\n  bad part: FAILED: `cargo x` hung\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
+    fn a_step_is_run_under_its_limit() {
+        let hang = step("hang", 0, |deadline| {
+            let mut report = Report::new();
+            let mut command = std::process::Command::new("sleep");
+            report.add("sleep", process::run(command.arg("600"), deadline));
+            report
+        });
+        let row = run_step(&hang, &arguments(&[], &[]));
         assert!(
-            text.contains("some         FAILED        2.0\n  bad part: FAILED: `cargo x` hung\n")
+            row.describe().contains("`sleep 600` hung"),
+            "{}",
+            row.describe()
         );
-        assert!(!text.contains("good part"));
     }
 }

@@ -4,7 +4,7 @@
 //! `fuzz/corpus` is only read: what stands there is chosen by people and replayed by
 //! `cargo test`. Where nightly or cargo-fuzz is missing the report says "not run".
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -97,11 +97,30 @@ fn hunt(report: &mut Report, targets: &[String], seconds: u64, deadline: Option<
     }
 }
 
+/// What libFuzzer writes is long and tells little while all is well, so it goes into a file and is
+/// shown only if the run fails.
 fn run_target(target: &str, seconds: u64, deadline: Deadline) -> Result<()> {
     let found = found_inputs(target);
     fs::create_dir_all(&found).with_context(|| format!("cannot create {}", found.display()))?;
-    println!("-- {target}, {seconds} s");
-    process::run(&mut run_command(target, seconds, &found), deadline)
+    let log = found.with_extension("log");
+    let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
+    let mut command = run_command(target, seconds, &found);
+    let result = process::run(command.stderr(file), deadline);
+    let text = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    let text = String::from_utf8_lossy(&text);
+    match result {
+        Ok(()) => println!("-- {target}: {} inputs in {seconds} s", inputs_tried(&text)),
+        Err(_) => println!("-- {target}:\n{text}"),
+    }
+    result
+}
+
+/// The number of inputs that a run tried, by its own account.
+fn inputs_tried(log: &str) -> &str {
+    let count = log
+        .lines()
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    count.map_or("an unknown number of", str::trim)
 }
 
 /// The first folder is the one that libFuzzer writes to; it only reads the ones behind it.
@@ -171,5 +190,12 @@ mod tests {
                 .iter()
                 .any(|argument| argument == "-max_total_time=7")
         );
+    }
+
+    #[test]
+    fn the_number_of_inputs_is_read_from_the_log() {
+        let log = "INFO: x\nstat::number_of_executed_units: 58398\nstat::peak_rss_mb: 1\n";
+        assert_eq!(inputs_tried(log), "58398");
+        assert_eq!(inputs_tried(""), "an unknown number of");
     }
 }
