@@ -12,3 +12,6 @@ mod tcp;
 pub(crate) mod token;
 pub(crate) mod transport;
 mod uds;
+
+#[cfg(test)]
+mod testing;

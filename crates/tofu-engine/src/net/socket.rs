@@ -22,6 +22,10 @@ const NO_SIGNAL: MsgFlags = MsgFlags::MSG_NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const NO_SIGNAL: MsgFlags = MsgFlags::empty();
 
+/// The kernel counts the user timeout in milliseconds and refuses one that is no `int`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX.unsigned_abs() as u64);
+
 /// How the engine's sockets are set up.
 #[derive(Debug, Clone)]
 pub(crate) struct SocketOptions {
@@ -81,8 +85,9 @@ impl SocketOptions {
             socket.set_tcp_keepalive(&keepalive.to_system())?;
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        if self.user_timeout.is_some() {
-            socket.set_tcp_user_timeout(self.user_timeout)?;
+        if let Some(timeout) = self.user_timeout {
+            let timeout = timeout.clamp(Duration::from_millis(1), LONGEST_USER_TIMEOUT);
+            socket.set_tcp_user_timeout(Some(timeout))?;
         }
         Ok(())
     }
