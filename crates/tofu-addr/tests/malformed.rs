@@ -282,15 +282,17 @@ fn what_cannot_be_carried_is_refused_and_leaves_the_message_alone() {
 #[test]
 fn full_text_headers_are_an_error_and_stay() {
     let mut message = Message::new(OpCode::Request);
-    let line_len = "~connect_to:tcp|127.0.0.1|7099\r\n".len();
-    let room_left = line_len - 1;
-    let value = "v".repeat(MAX_TEXT_HEADERS_LEN - room_left - "n:\r\n".len());
-    message.text_headers_mut().append("n", &value).unwrap();
+    let own_line = "~connect_to:tcp|127.0.0.1|7099\r\n";
+    let room_left = own_line.len() - 1;
+    let filler = "v".repeat(MAX_TEXT_HEADERS_LEN - room_left - "n:\r\n".len());
+    let headers = message.text_headers_mut();
+    headers.append("n", &filler).unwrap();
+    // Removed for the new address, which is then still one byte too long.
+    headers.append("~listen_on", "uds|/a").unwrap();
     let before = message.clone();
 
-    let error = Address::tcp_client("127.0.0.1", 7099)
-        .format(&mut message)
-        .unwrap_err();
+    let address = Address::tcp_client("127.0.0.1", 7099);
+    let error = address.format(&mut message).unwrap_err();
     assert!(matches!(error, AddressError::DoesNotFit(_)), "{error:?}");
     assert_eq!(error.status(), Status::INVALID_HEADERS_LEN);
     assert_eq!(message, before);

@@ -78,7 +78,7 @@ impl RawPeer {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect_tcp(address: impl Into<SocketAddr>) -> io::Result<RawPeer> {
-        connect_to(&address.into().into())
+        connect_to(&address.into().into(), DEFAULT_DEADLINE)
     }
 
     /// Connects to a Unix domain socket; `@name` is in Linux's abstract namespace. Where the
@@ -88,7 +88,7 @@ impl RawPeer {
     ///
     /// `TimedOut` after 10 s, and those of the system.
     pub fn connect_uds(path: impl AsRef<Path>) -> io::Result<RawPeer> {
-        connect_to(&uds_address(&UdsName::from_path(path))?)
+        connect_to(&uds_address(&UdsName::from_path(path))?, DEFAULT_DEADLINE)
     }
 
     /// Connects to an endpoint of either kind; a TCP host must be numeric.
@@ -97,10 +97,19 @@ impl RawPeer {
     ///
     /// `InvalidInput` if the host is not numeric, `TimedOut` after 10 s, and those of the system.
     pub fn connect(endpoint: &Endpoint) -> io::Result<RawPeer> {
+        RawPeer::connect_within(endpoint, DEFAULT_DEADLINE)
+    }
+
+    /// Connects like [`connect`](RawPeer::connect), with a deadline of the test's own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](RawPeer::connect), `TimedOut` at the deadline.
+    pub fn connect_within(endpoint: &Endpoint, deadline: Duration) -> io::Result<RawPeer> {
         match endpoint {
-            Endpoint::Uds(name) => connect_to(&uds_address(name)?),
+            Endpoint::Uds(name) => connect_to(&uds_address(name)?, deadline),
             Endpoint::Tcp { host, port } => match host.parse() {
-                Ok(ip) => RawPeer::connect_tcp(SocketAddr::new(ip, *port)),
+                Ok(ip) => connect_to(&SocketAddr::new(ip, *port).into(), deadline),
                 Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
             },
         }
@@ -308,8 +317,8 @@ impl TryFrom<Socket> for RawPeer {
     }
 }
 
-fn connect_to(address: &SockAddr) -> io::Result<RawPeer> {
-    let deadline = Deadline::after(DEFAULT_DEADLINE);
+fn connect_to(address: &SockAddr, deadline: Duration) -> io::Result<RawPeer> {
+    let deadline = Deadline::after(deadline);
     let socket = deadline.retry("the listener's backlog stays full", || {
         let socket = Socket::new(address.domain(), Type::STREAM, None)?;
         let connected = if address.is_unix() {

@@ -94,7 +94,7 @@ pub fn run_named_tasks(
         let Some((task, thread)) = running.remove(&number) else {
             continue;
         };
-        // It has nothing left to do; joined, it no longer counts as a thread of this process.
+        // It has nothing left to do but to end, and must not be counted as a leftover.
         let _ = thread.join();
         outcome.map_err(|text| TasksError::Panicked { task, text })?;
     }

@@ -234,6 +234,8 @@ fn every_wait_ends_at_its_deadline() {
     );
 }
 
+/// Elsewhere a full backlog refuses.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_uds_connect_waits_for_room_in_the_backlog() {
     let path = TempUdsPath::new().unwrap();
@@ -252,6 +254,19 @@ fn a_uds_connect_waits_for_room_in_the_backlog() {
         clients.chain([acceptor as tofu_testkit::Task]).collect(),
     )
     .unwrap();
+}
+
+/// Elsewhere a full backlog refuses.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_uds_connect_gives_up_on_a_full_backlog() {
+    let path = TempUdsPath::new().unwrap();
+    let listener = RawListener::bind_uds(&path).unwrap();
+    listener.set_backlog(0).unwrap();
+    let endpoint = listener.endpoint();
+    let _waiting = RawPeer::connect(endpoint).unwrap();
+    let error = RawPeer::connect_within(endpoint, SHORT).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
 
 #[cfg(target_os = "linux")]
