@@ -1,3 +1,5 @@
+//! Lookups by planted functions: results, bounds, and threads that come and go.
+
 use super::*;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;

@@ -1,3 +1,5 @@
+//! The system calls and options that both transports share.
+
 use super::*;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 

@@ -1,3 +1,5 @@
+//! What becomes of whatever lies at a socket's path, in folders of the tests' own.
+
 use super::*;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};

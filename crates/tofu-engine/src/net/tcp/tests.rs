@@ -1,3 +1,5 @@
+//! TCP over the loopback interface, through the transport as the core uses it.
+
 use super::*;
 use crate::core::transport::{Stream, Transport};
 use crate::net::socket::Keepalive;

@@ -1,3 +1,5 @@
+//! Addresses becoming targets, with planted lookups.
+
 use super::*;
 use crate::net::resolver::{Lookup, ResolverOptions};
 use crate::net::testing::DEADLINE;

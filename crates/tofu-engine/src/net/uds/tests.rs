@@ -1,3 +1,5 @@
+//! Unix domain sockets through the transport as the core uses it.
+
 use super::*;
 use crate::core::transport::{Stream, Transport};
 use crate::net::testing::{World, failure};
