@@ -64,10 +64,8 @@ impl TextHeaders {
     ) -> Result<(), TextHeaderError> {
         let name = error::checked_name(name.as_ref())?;
         let value = error::checked_value(value.as_ref())?;
-        let missing_end = match self.bytes.is_empty() || self.bytes.ends_with(LINE_END) {
-            true => &[][..],
-            false => LINE_END,
-        };
+        let is_at_line_start = self.bytes.is_empty() || self.bytes.ends_with(LINE_END);
+        let missing_end = if is_at_line_start { &[][..] } else { LINE_END };
         let line = [missing_end, name, NAME_END, value, LINE_END];
         self.reserve(line.iter().map(|part| part.len()).sum())?;
         for part in line {

@@ -78,19 +78,14 @@ pub(super) fn read(block: &[u8]) -> Reading<'_> {
 }
 
 /// The lines with their ends.
-pub(super) fn lines(block: &[u8]) -> Vec<&[u8]> {
-    let mut lines = Vec::new();
-    let mut start = 0;
-    for end in 1..=block.len() {
-        if block[start..end].ends_with(b"\r\n") {
-            lines.push(&block[start..end]);
-            start = end;
-        }
-    }
-    if start < block.len() {
-        lines.push(&block[start..]);
-    }
-    lines
+pub(super) fn lines(mut block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    core::iter::from_fn(move || {
+        let ends_line = |len: &usize| block[..*len].ends_with(b"\r\n");
+        let len = (0..block.len()).find(ends_line).unwrap_or(block.len());
+        let (line, rest) = block.split_at(len);
+        block = rest;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 pub(super) fn without_end(line: &[u8]) -> &[u8] {
