@@ -111,13 +111,13 @@ impl Resolver {
     /// Starts to look up `host`; the result will be found under `token`.
     ///
     /// # Errors
-    /// `ResourceBusy` when too many lookups wait already; what the system said when the first
+    /// `QuotaExceeded` when too many lookups wait already; what the system said when the first
     /// thread could not be started.
     pub(crate) fn start(&self, host: &str, port: u16, token: Token) -> io::Result<()> {
         let state = &mut *self.shared.state.lock();
         if state.outstanding >= self.shared.options.waiting {
             let text = format!("{} name lookups are waiting already", state.outstanding);
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
         }
         // Threads that were told of a job but have not taken it yet still count as idle.
         if state.jobs.len() >= state.idle && state.threads < self.shared.options.threads {
@@ -201,7 +201,7 @@ impl Shared {
             .unwrap_or_else(|_| Err(io::Error::other("the name lookup panicked")))?;
         if addresses.is_empty() {
             return Err(io::Error::new(
-                io::ErrorKind::NotFound,
+                io::ErrorKind::AddrNotAvailable,
                 "the name has no address",
             ));
         }

@@ -13,9 +13,9 @@ const SLOT_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 
 const SLOT_MASK: usize = usize::MAX >> (usize::BITS - SLOT_BITS);
 
-/// The bits of a generation that survive the poller: all of them where a `usize` has 64 bits. A
-/// socket table counts its generations modulo this, so that a token comes back as it went.
-pub(crate) const GENERATION_MASK: u32 = u32::MAX >> (32 - (usize::BITS - SLOT_BITS));
+/// The bits of a generation that survive the poller: all of them where a `usize` has 64 bits. The
+/// core's socket table lets its generations wrap at this, so that a token comes back as it went.
+const GENERATION_MASK: u32 = u32::MAX >> (32 - (usize::BITS - SLOT_BITS));
 
 /// The poller's token for a socket's.
 pub(crate) fn pack(token: Token) -> mio::Token {

@@ -132,7 +132,7 @@ fn lookups_beyond_the_threads_wait_and_beyond_the_bound_are_refused() {
     }
     assert!(gate.begun.try_recv().is_err(), "more lookups than threads");
     let error = resolver.start("host", 1, token(5)).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
     assert!(error.to_string().contains("5 name lookups"), "{error}");
 
     for _ in 0..5 {
@@ -146,7 +146,7 @@ fn lookups_beyond_the_threads_wait_and_beyond_the_bound_are_refused() {
     let error = resolver.start("host", 1, token(5)).unwrap_err();
     assert_eq!(
         error.kind(),
-        io::ErrorKind::ResourceBusy,
+        io::ErrorKind::QuotaExceeded,
         "results count until they are taken"
     );
     assert_eq!(resolver.take_results().len(), 5);
@@ -162,7 +162,7 @@ fn no_address_is_an_error_and_too_many_are_cut() {
     let (empty, wakes) = resolver(ResolverOptions::default(), none);
     empty.start("host", 1, token(1)).unwrap();
     let error = collect(&empty, &wakes, 1).remove(0).1.unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
 
     let many: Lookup = Arc::new(|_, port| Ok(vec![address(port); 10_000]));
     let (endless, wakes) = resolver(ResolverOptions::default(), many);

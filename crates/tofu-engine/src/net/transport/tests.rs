@@ -123,7 +123,7 @@ fn names_are_looked_up_for_both_roles() {
 fn too_many_lookups_fail_with_a_reason() {
     let (mut transport, _wakes) = transport(0);
     match transport.resolve(&Address::tcp_client("good", 80), TOKEN) {
-        Resolution::Failed(error) => assert_eq!(error.kind(), io::ErrorKind::ResourceBusy),
+        Resolution::Failed(error) => assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded),
         other => panic!("{other:?}"),
     }
 }
