@@ -1,1 +1,17 @@
-//! Placeholder until the layer is written.
+//! Channel groups: the thin, asynchronous face of the tofu engine.
+//!
+//! [`Ampe`] is the engine's interface, implemented for [`Reactor`]; [`ChannelGroup`] posts and
+//! receives; [`Poster`] posts from other threads; [`Incoming`] sorts what was received by who said
+//! it. Applications usually take all of this through the `tofu` umbrella (package `tofu-net`).
+
+mod ampe;
+mod channel_group;
+mod incoming;
+
+pub use crate::ampe::Ampe;
+pub use crate::channel_group::{ChannelGroup, Poster};
+pub use crate::incoming::{Incoming, Notice};
+pub use tofu_engine::{
+    Allocation, Cause, CloseInfo, Credentials, DestroyReport, EngineError, Msg, Options, PeerInfo,
+    PostError, PostErrorKind, Reactor, ShutdownReport,
+};

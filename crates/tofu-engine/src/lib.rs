@@ -1,1 +1,45 @@
-//! Placeholder until the layer is written.
+//! The tofu engine: one thread, one poll loop, all socket work.
+//!
+//! ```text
+//!  application threads          |  shared                 |  the reactor's thread
+//!  post ---encode--------------->  outbox (per channel) --->  core: state machine --> socket
+//!  wait_receive <--build--------<  inbox (per group) <------  core: cut into frames <-- socket
+//!  get, put <------------------->  pool                   |   mio driver around the core
+//! ```
+//!
+//! - `shared`: what the application's threads and the reactor's both touch; short locks.
+//! - `core`: every state machine, timer and limit; takes time and sockets as arguments.
+//! - `net` (feature `net`, on by default): the mio driver and its thread.
+//!
+//! Applications use this through the `tofu` umbrella (package `tofu-net`), whose documentation holds
+//! the guide.
+
+mod close;
+// Without a driver much of the core has no caller.
+#[cfg_attr(
+    not(feature = "net"),
+    expect(dead_code, reason = "driven from outside this crate")
+)]
+mod core;
+mod error;
+mod group;
+mod msg;
+#[cfg(feature = "net")]
+mod net;
+mod options;
+#[cfg(feature = "net")]
+mod reactor;
+mod shared;
+mod sync;
+
+pub use crate::close::{Cause, CloseInfo};
+pub use crate::core::closing::ShutdownReport;
+pub use crate::core::transport::{Credentials, PeerInfo};
+pub use crate::error::{EngineError, PostError, PostErrorKind};
+pub use crate::group::{Group, GroupSender};
+pub use crate::msg::{Msg, Report};
+pub use crate::options::Options;
+#[cfg(feature = "net")]
+pub use crate::reactor::Reactor;
+pub use crate::shared::group::DestroyReport;
+pub use crate::shared::pool::Allocation;

@@ -5,6 +5,7 @@
 //! the one exception, waiting for a folder's lock before a socket file is made, is bounded. What
 //! the bytes mean, and every decision about a channel, is the core's business.
 
+pub(crate) mod reactor;
 pub(crate) mod resolver;
 pub(crate) mod socket;
 mod socket_file;

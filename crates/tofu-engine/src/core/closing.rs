@@ -1,0 +1,380 @@
+//! Endings: of a channel, a listener, a group, the engine.
+//!
+//! The one place where last words are said: first what was not sent comes back, then
+//! `channel_closed`, then the number rests. Under the outbox's lock the channel is closed first, so
+//! nothing can be posted behind that.
+
+use std::time::Duration;
+
+use tofu_msg::{ChannelNumber, MessageId, OpCode, Status};
+
+use crate::close::{Cause, CloseInfo};
+use crate::core::channel::{Channel, Ending, Manner};
+use crate::core::conversation::State;
+use crate::core::engine::{Core, Socket};
+use crate::core::lingering::Lingering;
+use crate::core::outgoing::Outgoing;
+use crate::core::time::Time;
+use crate::core::transport::{Stream, Token, Transport};
+use crate::msg::{Msg, Report};
+use crate::shared::group::{DestroyReport, GroupId, GroupShared};
+use crate::shared::outbox::Outbox;
+use crate::shared::{Arc, Shared};
+
+/// A shutdown under way.
+#[derive(Debug)]
+pub(crate) struct Shutdown {
+    pub(crate) deadline: Time,
+    pub(crate) report: ShutdownReport,
+    /// All sockets are gone.
+    pub(crate) finished: bool,
+}
+
+/// What became of an engine's messages when it was shut down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Channels that were still open.
+    pub channels: usize,
+    /// Messages that were posted and not wholly handed to the kernel; they lie, marked with why,
+    /// in the inboxes of their groups.
+    pub unsent: usize,
+    /// Everything was sent, and every peer had taken the end, within the time given.
+    pub complete: bool,
+}
+
+impl<T: Transport> Core<T> {
+    /// The application's ByeSignal.
+    pub(crate) fn abort(&mut self, token: Token, signal: Msg, mut outgoing: Outgoing) {
+        let cause = Cause::new(Status::CHANNEL_CLOSED, "closed by a ByeSignal");
+        match self.table.get_mut(token) {
+            Some(Socket::Listener(_)) => self.close_listener(token, cause, Some(signal)),
+            Some(Socket::Channel(channel)) => {
+                channel.outgoing.append(&mut outgoing);
+                let ending = Ending {
+                    cause,
+                    manner: Manner::Abrupt,
+                };
+                self.close_channel(token, ending, Some(signal));
+            }
+            _ => {}
+        }
+    }
+
+    /// The application has taken all that the peer sent before it ended.
+    pub(crate) fn read_to_end(&mut self, token: Token) {
+        let Some(Socket::Channel(channel)) = self.table.get_mut(token) else {
+            return;
+        };
+        let text = "the peer closed the connection";
+        let cause = Cause::new(Status::PEER_DISCONNECTED, text);
+        let deadline = self.desk.now.after(self.desk.options().linger_timeout);
+        finish_channel(channel, &self.desk.shared, cause, deadline);
+        self.enqueue(token);
+    }
+
+    /// Ends a channel: its unsent messages, its last word, its number, its socket.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an ending is used up by the end it brings"
+    )]
+    pub(crate) fn close_channel(&mut self, token: Token, ending: Ending, signal: Option<Msg>) {
+        let Some(Socket::Channel(mut channel)) = self.table.take_out(token) else {
+            return;
+        };
+        self.desk.timers.disarm(token, &mut channel.deadlines.armed);
+        if let Some((listener, place)) = channel.listener.take() {
+            self.leave_line(listener, place);
+        }
+        if channel.number.is_assigned() {
+            self.last_words(&mut channel, &ending.cause, signal);
+        }
+        let (group, stream) = (channel.group, channel.stream.take());
+        drop(channel);
+        self.dispose(token, stream, ending.manner);
+        self.leave_group(group, token);
+    }
+
+    fn last_words(&mut self, channel: &mut Channel<T>, cause: &Cause, signal: Option<Msg>) {
+        let number = channel.number;
+        let registry = &self.desk.shared.registry;
+        let taken = registry.with(number, Outbox::close).unwrap_or_default();
+        let mut posted_since = taken.outgoing;
+        channel.outgoing.append(&mut posted_since);
+        let info = channel.close_info(cause.clone());
+        if let Some(signal) = signal.or(taken.abort) {
+            self.give_back(channel.group, number, signal, cause);
+        }
+        let mut unsent = Vec::with_capacity(channel.outgoing.messages());
+        channel.outgoing.drain_unsent(|msg| unsent.push(msg));
+        for msg in unsent {
+            self.give_back(channel.group, number, msg, cause);
+        }
+        self.say_closed(channel.group, number, channel.id, info);
+        self.desk.shared.registry.release(number);
+    }
+
+    /// Ends a listener. A WelcomeRequest that has not been answered is answered with the cause.
+    pub(crate) fn close_listener(&mut self, token: Token, cause: Cause, signal: Option<Msg>) {
+        let Some(Socket::Listener(mut listener)) = self.table.remove(token) else {
+            return;
+        };
+        self.desk.timers.disarm(token, &mut listener.armed);
+        let (group, number, id) = (listener.group, listener.number, listener.id);
+        let registry = &self.desk.shared.registry;
+        let taken = registry.with(number, Outbox::close).unwrap_or_default();
+        for msg in [signal.or(taken.abort), listener.welcome.take()]
+            .into_iter()
+            .flatten()
+        {
+            self.give_back(group, number, msg, &cause);
+        }
+        self.say_closed(group, number, id, CloseInfo::new(cause));
+        self.desk.shared.registry.release(number);
+        drop(listener);
+        self.leave_group(group, token);
+    }
+
+    /// Gives a message back to the application: to the inbox, or to the report of a group that is
+    /// being destroyed.
+    fn give_back(&mut self, group: GroupId, number: ChannelNumber, mut msg: Msg, cause: &Cause) {
+        let report = match msg.op_code() {
+            OpCode::HelloRequest => Report::ConnectFailed,
+            OpCode::WelcomeRequest => Report::ListenFailed,
+            _ => Report::Returned,
+        };
+        if report != Report::Returned {
+            msg.make_reply();
+        }
+        msg.set_channel_number(number);
+        msg.mark_reported(report, cause.status(), Some(cause.clone()));
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.report.unsent += 1;
+        }
+        match self
+            .desk
+            .groups
+            .get_mut(group)
+            .and_then(|group| group.destruction.as_mut())
+        {
+            Some((_, report)) => report.unsent.push(msg),
+            None => self.desk.groups.stage_message(group, msg),
+        }
+    }
+
+    fn say_closed(
+        &mut self,
+        group: GroupId,
+        number: ChannelNumber,
+        id: MessageId,
+        info: CloseInfo,
+    ) {
+        if let Some((_, report)) = self
+            .desk
+            .groups
+            .get_mut(group)
+            .and_then(|group| group.destruction.as_mut())
+        {
+            report.bytes_unconfirmed += info.bytes_unconfirmed;
+            return;
+        }
+        let closed = Msg::notice(Report::ChannelClosed, number, id, Status::CHANNEL_CLOSED);
+        let closed = closed.with_close_info(info);
+        self.desk.groups.stage_message(group, closed);
+    }
+
+    /// Closes a socket in its manner; a lingering one keeps its token.
+    fn dispose(&mut self, token: Token, stream: Option<T::Stream>, manner: Manner) {
+        let linger = self.desk.options().linger_timeout;
+        let drain = self.desk.options().linger_drain;
+        let mut deadline = self.desk.now.after(linger);
+        if let Some(shutdown) = &self.shutdown {
+            deadline = deadline.min(shutdown.deadline);
+        }
+        let lingering = stream.and_then(|mut stream| match manner {
+            Manner::Gone => None,
+            Manner::Abrupt => {
+                stream.reset_on_close();
+                None
+            }
+            Manner::Linger if deadline <= self.desk.now => {
+                // No time to wait: the end of stream is told all the same.
+                let _told = stream.shutdown_write();
+                None
+            }
+            Manner::Linger => Lingering::<T>::begin(stream, deadline, drain),
+        });
+        match lingering {
+            None => self.table.vacate(token),
+            Some(mut lingering) => {
+                let at = Some(lingering.deadline);
+                self.desk.timers.arm(token, &mut lingering.armed, at);
+                self.table
+                    .put_back(token, Socket::Lingering(Box::new(lingering)));
+                self.enqueue(token);
+            }
+        }
+    }
+
+    pub(crate) fn drop_lingering(&mut self, token: Token) {
+        if let Some(Socket::Lingering(lingering)) = self.table.get_mut(token) {
+            self.desk.timers.disarm(token, &mut lingering.armed);
+            self.table.remove(token);
+        }
+    }
+
+    fn leave_group(&mut self, id: GroupId, token: Token) {
+        if let Some(group) = self.desk.groups.get_mut(id) {
+            group.members.remove(&token);
+        }
+        self.finish_destroy_if_done(id);
+    }
+
+    /// The application destroys a group: nothing more is delivered to it.
+    pub(crate) fn begin_destroy(&mut self, shared: &Arc<GroupShared>) {
+        let engine = Arc::clone(&self.desk.shared);
+        self.desk.groups.flush(&engine);
+        let deadline = self.desk.now.after(shared.grace());
+        let group = self.desk.groups.enter(shared);
+        if group.destruction.is_some() {
+            return;
+        }
+        let members: Vec<Token> = group.members.iter().copied().collect();
+        group.destruction = Some((deadline, DestroyReport::default()));
+        self.unpark(shared.id);
+        let cause = Cause::new(Status::CHANNEL_CLOSED, "the channel group was destroyed");
+        for token in members {
+            let known = self.end_socket(token, &cause, deadline);
+            if let Some((_, report)) = self
+                .desk
+                .groups
+                .get_mut(shared.id)
+                .and_then(|group| group.destruction.as_mut())
+            {
+                report.channels += usize::from(known);
+            }
+        }
+        self.finish_destroy_if_done(shared.id);
+    }
+
+    fn finish_destroy_if_done(&mut self, id: GroupId) {
+        let done = self
+            .desk
+            .groups
+            .get_mut(id)
+            .is_some_and(|group| group.destruction.is_some() && group.members.is_empty());
+        if !done {
+            return;
+        }
+        let Some(group) = self.desk.groups.remove(id) else {
+            return;
+        };
+        let Some((deadline, mut report)) = group.destruction else {
+            return;
+        };
+        report.unreceived += self.desk.shared.forget_group(&group.shared);
+        report.complete = report.unsent.is_empty() && self.desk.now <= deadline;
+        group.shared.finish(report);
+    }
+
+    /// Lets a socket end by itself until `deadline`, or ends it now if that has come. `true` if
+    /// the application knew it.
+    fn end_socket(&mut self, token: Token, cause: &Cause, deadline: Time) -> bool {
+        let now = self.desk.now;
+        match self.table.get_mut(token) {
+            None | Some(Socket::Lingering(_)) => false,
+            Some(Socket::Listener(_)) => {
+                self.close_listener(token, cause.clone(), None);
+                true
+            }
+            Some(Socket::Channel(channel)) => {
+                let known = channel.number.is_assigned();
+                if !known || deadline <= now {
+                    let ending = Ending {
+                        cause: cause.clone(),
+                        manner: Manner::Linger,
+                    };
+                    self.close_channel(token, ending, None);
+                } else {
+                    finish_channel(channel, &self.desk.shared, cause.clone(), deadline);
+                    let earliest = channel.deadlines.earliest();
+                    self.desk
+                        .timers
+                        .arm(token, &mut channel.deadlines.armed, earliest);
+                    self.enqueue(token);
+                }
+                known
+            }
+        }
+    }
+
+    /// The engine is to stop within `grace`.
+    pub(crate) fn begin_shutdown(&mut self, grace: Duration) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        self.desk.shared.registry.close();
+        let deadline = self.desk.now.after(grace);
+        let report = ShutdownReport::default();
+        self.shutdown = Some(Shutdown {
+            deadline,
+            report,
+            finished: false,
+        });
+        let cause = Cause::new(Status::SHUTDOWN_STARTED, "the engine is shut down");
+        let mut channels = 0;
+        for token in self.table.tokens() {
+            channels += usize::from(self.end_socket(token, &cause, deadline));
+        }
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.report.channels = channels;
+        }
+    }
+
+    /// When every socket is gone, or the time is up, the shutdown is finished.
+    pub(crate) fn finish_shutdown_if_due(&mut self) {
+        let Some(shutdown) = &mut self.shutdown else {
+            return;
+        };
+        let late = self.desk.now >= shutdown.deadline;
+        if shutdown.finished || !(late || self.table.is_empty()) {
+            return;
+        }
+        shutdown.finished = true;
+        shutdown.report.complete = self.table.is_empty();
+        let cause = Cause::new(Status::SHUTDOWN_STARTED, "the engine is shut down");
+        for token in self.table.tokens() {
+            self.end_socket(token, &cause, Time::START);
+            self.drop_lingering(token);
+        }
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.report.complete &= shutdown.report.unsent == 0;
+        }
+        for id in self.desk.groups.ids() {
+            self.finish_destroy_if_done(id);
+        }
+        let engine: Arc<Shared> = Arc::clone(&self.desk.shared);
+        self.desk.groups.flush(&engine);
+    }
+}
+
+/// Takes what has been posted so far and closes the outbox; the channel ends when that is sent.
+fn finish_channel<T: Transport>(
+    channel: &mut Channel<T>,
+    shared: &Shared,
+    cause: Cause,
+    deadline: Time,
+) {
+    if let Some(mut taken) = shared.registry.with(channel.number, Outbox::begin_closing) {
+        channel.outgoing.append(&mut taken.outgoing);
+        if let Some(signal) = taken.abort {
+            // It stands on the urgent list and is taken from there: it goes back where it was.
+            shared
+                .registry
+                .with(channel.number, |outbox| outbox.set_abort(signal));
+        }
+    }
+    if channel.conversation.state() != State::Draining {
+        channel.finish(cause, deadline);
+    }
+}

@@ -1,0 +1,284 @@
+//! Cutting what was read into frames, and staging them: the engine's innermost loop.
+//!
+//! A run of frames that need nothing but delivery is handed over whole; the channel's number is
+//! written over the peer's in each header. Everything else is judged by the conversation.
+
+use tofu_msg::{BinaryHeader, FrameRef, HEADER_LEN, OpCode, Origin, Parse, Status};
+
+use crate::close::Cause;
+use crate::core::channel::{Channel, Ending, Manner};
+use crate::core::conversation::Verdict;
+use crate::core::desk::Desk;
+use crate::core::fill::Budget;
+use crate::core::groups::is_worth_its_buffer;
+use crate::core::inflow::LargeFrame;
+use crate::core::transport::{Stream, Transport};
+use crate::shared::inbox::Frames;
+use crate::shared::outbox::Role;
+
+/// How far the walk has come.
+///
+/// Invariant: `run..end` of the bytes holds `count` whole frames that are to be delivered, and
+/// `end <= next`.
+#[derive(Debug, Default)]
+struct Walk {
+    run: usize,
+    end: usize,
+    next: usize,
+    count: usize,
+    ending: Option<Ending>,
+    /// A frame begins at `next` and is not whole.
+    cut_frame: bool,
+}
+
+impl<T: Transport> Channel<T> {
+    /// Cuts the first `len` bytes of the scratch buffer into frames and stages at most `room`.
+    pub(crate) fn cut(
+        &mut self,
+        desk: &mut Desk,
+        len: usize,
+        room: usize,
+        budget: &mut Budget,
+    ) -> Result<(), Ending> {
+        let mut scratch = std::mem::take(&mut desk.scratch);
+        let mut walk = Walk::default();
+        while walk.ending.is_none() && walk.next < len {
+            if walk.count == room {
+                self.undelivered = true;
+                break;
+            }
+            if !self.step(desk, &mut scratch[..len], &mut walk) {
+                break;
+            }
+        }
+        budget.messages = budget.messages.saturating_sub(walk.count);
+        self.account.messages_received += walk.count as u64;
+        if !self.undelivered {
+            self.time_frame(desk, &walk);
+        }
+        // A large frame that was begun has taken the rest; otherwise it stays here.
+        if self.inflow.large.is_none() && walk.ending.is_none() {
+            self.inflow.keep(&scratch[walk.next..len]);
+        }
+        self.stage_run(desk, scratch, &walk);
+        match walk.ending {
+            Some(ending) => Err(ending),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the next frame; `false` when the bytes hold no further whole one.
+    fn step(&mut self, desk: &mut Desk, bytes: &mut [u8], walk: &mut Walk) -> bool {
+        let rest = &bytes[walk.next..];
+        let Some(raw) = rest.first_chunk::<HEADER_LEN>() else {
+            walk.cut_frame = true;
+            return false;
+        };
+        let header = match BinaryHeader::decode(raw) {
+            Ok(header) => header,
+            Err(error) => {
+                walk.ending = Some(violation(format!("{error}")));
+                return false;
+            }
+        };
+        let verdict = self.conversation.judge(&header);
+        if let Verdict::Violation(what) = verdict {
+            walk.ending = Some(violation(format!(
+                "{} from the peer: {what}",
+                header.op_code
+            )));
+            return false;
+        }
+        let frame_len = header.frame_len();
+        if rest.len() < frame_len {
+            walk.cut_frame = true;
+            if header.payload_len() >= desk.options().large_message {
+                let large = LargeFrame::new(header, &rest[HEADER_LEN..]);
+                self.inflow.large = Some(Box::new(large));
+            }
+            return false;
+        }
+        let start = walk.next;
+        walk.next += frame_len;
+        if verdict == Verdict::DeliverAndOpen {
+            (walk.run, walk.end) = (walk.next, walk.next);
+            walk.ending = self.greet(desk, &bytes[start..walk.next], &header).err();
+        } else if verdict == Verdict::Close {
+            walk.ending = Some(Ending::by_peer("the peer sent a ByeSignal"));
+        } else {
+            bytes[start..start + 2].copy_from_slice(&self.number.value().to_be_bytes());
+            walk.count += 1;
+            walk.end = walk.next;
+            walk.ending = self.note_delivery(desk, &header, verdict).err();
+        }
+        true
+    }
+
+    /// A frame is being delivered: moves the conversation on.
+    fn note_delivery(
+        &mut self,
+        desk: &Desk,
+        header: &BinaryHeader,
+        verdict: Verdict,
+    ) -> Result<(), Ending> {
+        self.account.last_id_received = Some(header.message_id);
+        if matches!(
+            header.op_code,
+            OpCode::Response | OpCode::HelloResponse | OpCode::ByeResponse
+        ) {
+            self.account.bytes_unconfirmed = 0;
+        }
+        if verdict == Verdict::Deliver && header.op_code != OpCode::HelloResponse {
+            return Ok(());
+        }
+        if verdict == Verdict::DeliverBye {
+            // Before the application can see it, so that its answer is not refused.
+            desk.shared
+                .registry
+                .with(self.number, crate::shared::outbox::Outbox::peer_said_bye);
+        }
+        self.conversation.delivered(header.op_code);
+        match verdict {
+            Verdict::DeliverAndClose => Err(Ending::by_peer("the peer sent a ByeResponse unasked")),
+            Verdict::DeliverConfirmed if self.conversation.is_finished() => {
+                Err(Ending::confirmed())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The HelloRequest of an accepted connection: the channel begins.
+    fn greet(
+        &mut self,
+        desk: &mut Desk,
+        frame: &[u8],
+        header: &BinaryHeader,
+    ) -> Result<(), Ending> {
+        let mut msg = desk.shared.pool.get_for_delivery(self.share);
+        if let Ok(Parse::Complete(frame)) = FrameRef::parse(frame) {
+            msg.load(&frame);
+        }
+        self.open_by_hello(desk, msg, header)
+    }
+
+    /// Gives the accepted connection its number and delivers its HelloRequest.
+    fn open_by_hello(
+        &mut self,
+        desk: &mut Desk,
+        mut msg: crate::msg::Msg,
+        header: &BinaryHeader,
+    ) -> Result<(), Ending> {
+        let (group, token) = (self.group, self.token);
+        let opened = desk.shared.registry.open(|_, outbox| {
+            outbox.open(Role::Acceptor, group, Some(token));
+            Ok(())
+        });
+        let number = opened.map_err(|kind| {
+            let cause = Cause::new(
+                kind.status(),
+                format!("the connection got no number: {kind}"),
+            );
+            Ending {
+                cause,
+                manner: Manner::Linger,
+            }
+        })?;
+        self.number = number;
+        self.id = header.message_id;
+        self.peer = self.stream.as_ref().map(Stream::peer);
+        self.deadlines.phase = None;
+        self.conversation.delivered(OpCode::HelloRequest);
+        self.account.messages_received += 1;
+        self.account.last_id_received = Some(header.message_id);
+        msg.set_channel_number(number);
+        msg.set_origin(Origin::Peer);
+        if let Some(peer) = &self.peer {
+            msg = msg.with_peer(peer.clone());
+        }
+        desk.groups.stage_message(self.group, msg);
+        Ok(())
+    }
+
+    /// Delivers the large frame that was being gathered, once it is whole.
+    pub(crate) fn deliver_large_if_whole(
+        &mut self,
+        desk: &mut Desk,
+        budget: &mut Budget,
+    ) -> Result<(), Ending> {
+        let Some(large) = self.inflow.large.take_if(|large| large.is_whole()) else {
+            return Ok(());
+        };
+        self.deadlines.frame = None;
+        budget.messages = budget.messages.saturating_sub(1);
+        let header = *large.header();
+        let verdict = self.conversation.judge(&header);
+        if let Verdict::Violation(what) = verdict {
+            return Err(violation(format!(
+                "{} from the peer: {what}",
+                header.op_code
+            )));
+        }
+        if verdict == Verdict::Close {
+            return Err(Ending::by_peer("the peer sent a ByeSignal"));
+        }
+        if desk.groups.count_unreceived(self.group, 1) {
+            return Ok(());
+        }
+        let mut msg = desk.shared.pool.get_for_delivery(self.share);
+        large.load_into(&mut msg);
+        if verdict == Verdict::DeliverAndOpen {
+            return self.open_by_hello(desk, msg, &header);
+        }
+        msg.set_channel_number(self.number);
+        msg.set_origin(Origin::Peer);
+        let ending = self.note_delivery(desk, &header, verdict);
+        self.account.messages_received += 1;
+        desk.groups.stage_message(self.group, msg);
+        ending
+    }
+
+    /// Hands the run over: with its buffer, or copied where the buffer would be mostly waste.
+    fn stage_run(&mut self, desk: &mut Desk, scratch: Vec<u8>, walk: &Walk) {
+        desk.scratch = scratch;
+        if walk.count == 0 || desk.groups.count_unreceived(self.group, walk.count) {
+            return;
+        }
+        desk.shared.pool.charge_frames(self.share, walk.count);
+        if let Some(group) = desk.groups.get_mut(self.group) {
+            group.pool_empty_told = false;
+        }
+        let run = walk.run..walk.end;
+        if is_worth_its_buffer(run.len(), desk.scratch.capacity()) {
+            let bytes = std::mem::take(&mut desk.scratch);
+            desk.renew_scratch();
+            let frames = Frames {
+                bytes,
+                start: run.start,
+                end: run.end,
+                count: walk.count,
+            };
+            desk.groups.stage_buffer(self.group, frames);
+        } else {
+            let shared = crate::shared::Arc::clone(&desk.shared);
+            desk.groups
+                .stage_copy(self.group, &desk.scratch[run], walk.count, &shared);
+        }
+    }
+
+    /// The frame timeout runs from a frame's first byte to its last.
+    fn time_frame(&mut self, desk: &Desk, walk: &Walk) {
+        if !walk.cut_frame {
+            self.deadlines.frame = None;
+        } else if walk.next > 0 || self.deadlines.frame.is_none() {
+            self.deadlines.frame = Some(desk.now.after(desk.options().frame_timeout));
+        }
+    }
+}
+
+/// The ending of a channel whose peer broke the protocol.
+fn violation(what: String) -> Ending {
+    Ending {
+        cause: Cause::new(Status::PROTOCOL_VIOLATION, what),
+        manner: Manner::Linger,
+    }
+}

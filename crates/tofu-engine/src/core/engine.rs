@@ -1,0 +1,301 @@
+//! The engine core: one turn takes what the application left to do, the timers that have come and
+//! the sockets that are ready, and hands out what they delivered.
+//!
+//! Work per turn is proportional to what is ready, never to what exists. The driver calls `event`
+//! and `resolved` for what the world reports, then `turn`, then sleeps until `next_deadline`.
+
+use std::io;
+
+use tofu_msg::{ChannelNumber, Status};
+
+use crate::core::channel::{Channel, Ending, Manner, Progress};
+use crate::core::closing::{Shutdown, ShutdownReport};
+use crate::core::desk::Desk;
+use crate::core::lingering::Lingering;
+use crate::core::listener::Listener;
+use crate::core::table::Table;
+use crate::core::time::Time;
+use crate::core::transport::{Token, Transport};
+use crate::shared::group::GroupId;
+use crate::shared::outbox::Outbox;
+use crate::shared::worklist::Work;
+use crate::shared::{Arc, Shared};
+
+/// A socket of the engine.
+pub(crate) enum Socket<T: Transport> {
+    Listener(Box<Listener<T>>),
+    Channel(Box<Channel<T>>),
+    Lingering(Box<Lingering<T>>),
+}
+
+/// What the poller reports about a socket.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Readiness {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer has ended its direction, or the connection broke.
+    pub(crate) hung_up: bool,
+}
+
+/// The core of one engine.
+pub(crate) struct Core<T: Transport> {
+    pub(crate) transport: T,
+    pub(crate) table: Table<Socket<T>>,
+    pub(crate) desk: Desk,
+    pub(crate) shutdown: Option<Shutdown>,
+    work: Work,
+}
+
+impl<T: Transport> Core<T> {
+    pub(crate) fn new(shared: Arc<Shared>, transport: T) -> Core<T> {
+        Core {
+            transport,
+            table: Table::default(),
+            desk: Desk::new(shared),
+            shutdown: None,
+            work: Work::default(),
+        }
+    }
+
+    /// Whether a socket has more to do at once.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.desk.ready.is_empty()
+    }
+
+    /// When the core wants its next turn at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.deadline);
+        [self.desk.timers.next(), shutdown]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The report of a shutdown that is finished: the driver may stop.
+    pub(crate) fn finished_report(&self) -> Option<ShutdownReport> {
+        let shutdown = self.shutdown.as_ref()?;
+        shutdown.finished.then(|| shutdown.report.clone())
+    }
+
+    /// One turn.
+    pub(crate) fn turn(&mut self, now: Time) {
+        self.desk.now = now;
+        self.take_work();
+        self.run_timers();
+        self.serve_ready();
+        let shared = Arc::clone(&self.desk.shared);
+        self.desk.groups.flush(&shared);
+        self.finish_shutdown_if_due();
+    }
+
+    /// The poller reports a socket. A stale token is ignored.
+    pub(crate) fn event(&mut self, token: Token, readiness: Readiness) {
+        let readable = readiness.readable || readiness.hung_up;
+        match self.table.get_mut(token) {
+            None => return,
+            Some(Socket::Listener(listener)) => listener.readable |= readable,
+            Some(Socket::Lingering(lingering)) => lingering.readable |= readable,
+            Some(Socket::Channel(channel)) => {
+                channel.readable |= readable;
+                channel.writable |= readiness.writable || readiness.hung_up;
+                channel.hung_up |= readiness.hung_up;
+            }
+        }
+        self.enqueue(token);
+    }
+
+    /// A name lookup has ended. A stale token is ignored.
+    pub(crate) fn resolved(&mut self, token: Token, result: io::Result<Vec<T::Target>>) {
+        match self.table.get_mut(token) {
+            Some(Socket::Channel(channel)) => {
+                let outcome = channel.resolved(&self.desk, &mut self.transport, result);
+                self.conclude(token, outcome.map(|()| Progress::Again));
+            }
+            Some(Socket::Listener(_)) => self.bind_listener(token, result),
+            _ => {}
+        }
+    }
+
+    /// Takes what the application's threads have left to do, the urgent first.
+    fn take_work(&mut self) {
+        let mut work = std::mem::take(&mut self.work);
+        self.desk.shared.worklist.take(&mut work);
+        for &number in work.urgent.iter().chain(&work.dirty) {
+            self.serve_number(number);
+        }
+        for &token in &work.read_to_end {
+            self.read_to_end(token);
+        }
+        for &group in &work.inbox_room {
+            self.unpark(group);
+        }
+        if work.pool_room {
+            for group in self.desk.groups.ids() {
+                self.unpark(group);
+            }
+        }
+        for group in work.destroy.drain(..) {
+            self.begin_destroy(&group);
+        }
+        if let Some(grace) = work.shutdown {
+            self.begin_shutdown(grace);
+        }
+        work.clear();
+        self.work = work;
+    }
+
+    /// Takes what has been posted to a channel.
+    fn serve_number(&mut self, number: ChannelNumber) {
+        let taken = self.desk.shared.registry.with(number, Outbox::take);
+        let Some(mut taken) = taken else { return };
+        let token = match taken.opening.take() {
+            Some(opening) => Some(self.open(number, opening, &mut taken.outgoing)),
+            None => taken.token,
+        };
+        let Some(token) = token else { return };
+        if let Some(signal) = taken.abort {
+            self.abort(token, signal, taken.outgoing);
+            return;
+        }
+        if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
+            channel.outgoing.append(&mut taken.outgoing);
+            self.enqueue(token);
+        }
+    }
+
+    /// There is room again for what a group's channels could not deliver.
+    pub(crate) fn unpark(&mut self, group: GroupId) {
+        let Some(entry) = self.desk.groups.get_mut(group) else {
+            return;
+        };
+        for token in std::mem::take(&mut entry.parked) {
+            if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
+                channel.parked = false;
+                channel.deadlines.resume(self.desk.now);
+                self.enqueue(token);
+            }
+        }
+    }
+
+    /// Puts a socket on the ready list, once.
+    pub(crate) fn enqueue(&mut self, token: Token) {
+        let queued = match self.table.get_mut(token) {
+            None => return,
+            Some(Socket::Listener(listener)) => &mut listener.queued,
+            Some(Socket::Channel(channel)) => &mut channel.queued,
+            Some(Socket::Lingering(lingering)) => &mut lingering.queued,
+        };
+        if !std::mem::replace(queued, true) {
+            self.desk.ready.push_back(token);
+        }
+    }
+
+    /// Serves everything that is ready now, each socket once.
+    fn serve_ready(&mut self) {
+        for _ in 0..self.desk.ready.len() {
+            let Some(token) = self.desk.ready.pop_front() else {
+                return;
+            };
+            self.serve(token);
+            if self.desk.groups.is_flush_due() {
+                let shared = Arc::clone(&self.desk.shared);
+                self.desk.groups.flush(&shared);
+            }
+        }
+    }
+
+    fn serve(&mut self, token: Token) {
+        match self.table.get_mut(token) {
+            None => {}
+            Some(Socket::Listener(listener)) => {
+                listener.queued = false;
+                self.accept(token);
+            }
+            Some(Socket::Channel(channel)) => {
+                channel.queued = false;
+                let outcome = channel.serve(&mut self.desk, &mut self.transport);
+                self.conclude(token, outcome);
+            }
+            Some(Socket::Lingering(lingering)) => {
+                lingering.queued = false;
+                if lingering.drain(&mut self.desk.scratch) {
+                    self.drop_lingering(token);
+                }
+            }
+        }
+    }
+
+    /// What follows from a channel's turn.
+    pub(crate) fn conclude(&mut self, token: Token, outcome: Result<Progress, Ending>) {
+        match outcome {
+            Err(ending) => self.close_channel(token, ending, None),
+            Ok(progress) => {
+                let Some(Socket::Channel(channel)) = self.table.get_mut(token) else {
+                    return;
+                };
+                let earliest = channel.deadlines.earliest();
+                self.desk
+                    .timers
+                    .arm(token, &mut channel.deadlines.armed, earliest);
+                if channel.number.is_assigned() {
+                    if let Some((listener, place)) = channel.listener.take() {
+                        self.leave_line(listener, place);
+                    }
+                }
+                if progress == Progress::Again {
+                    self.enqueue(token);
+                }
+            }
+        }
+    }
+
+    /// Looks at every socket whose moment has come.
+    fn run_timers(&mut self) {
+        let now = self.desk.now;
+        while let Some(token) = self.desk.timers.pop_due(now) {
+            match self.table.get_mut(token) {
+                None => {}
+                Some(Socket::Listener(listener)) => {
+                    listener.armed = None;
+                    listener.retry = None;
+                    listener.readable = true;
+                    self.enqueue(token);
+                }
+                Some(Socket::Lingering(lingering)) => {
+                    lingering.armed = None;
+                    self.drop_lingering(token);
+                }
+                Some(Socket::Channel(channel)) => {
+                    channel.deadlines.armed = None;
+                    let outcome = channel.timer(&self.desk, &mut self.transport);
+                    self.conclude(token, outcome);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Transport> Channel<T> {
+    /// A moment of this channel has come: one of its deadlines, or one that has been pushed back.
+    fn timer(&mut self, desk: &Desk, transport: &mut T) -> Result<Progress, Ending> {
+        let now = desk.now;
+        if let Some(cause) = self.deadlines.expired(now) {
+            let manner = Manner::after_timeout(cause.status());
+            return Err(Ending { cause, manner });
+        }
+        if self.deadlines.finish.is_some_and(|at| at <= now) {
+            let cause = self.finishing.take();
+            return Err(match cause {
+                Some(cause) => Ending {
+                    cause,
+                    manner: Manner::Linger,
+                },
+                None => Ending::new(Manner::Linger, Status::CHANNEL_CLOSED, "closed"),
+            });
+        }
+        if self.deadlines.retry.is_some_and(|at| at <= now) {
+            self.try_next_target(desk, transport)?;
+        }
+        Ok(Progress::Waiting)
+    }
+}

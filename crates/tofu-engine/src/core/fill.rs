@@ -1,0 +1,226 @@
+//! Receiving: from the kernel into frames, judged one by one and staged for the group's inbox.
+//!
+//! Reads until the socket has no more, the turn's share is used, or there is no room to deliver;
+//! then the channel is parked and the kernel's buffers push back on the peer. Only headers are
+//! looked at.
+
+use std::io::{self, Read};
+
+use tofu_msg::Status;
+
+use crate::close::Cause;
+use crate::core::channel::{Channel, Ending, Manner, Progress};
+use crate::core::conversation::State;
+use crate::core::desk::{Desk, Room};
+use crate::core::flush::disconnected;
+use crate::core::transport::Transport;
+use crate::msg::Report;
+use crate::shared::inbox::Delivery;
+
+/// What is left of a turn's share for one channel.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// What a read brought.
+enum Arrived {
+    Bytes(usize),
+    Nothing,
+    End,
+    Failed(io::Error),
+}
+
+impl<T: Transport> Channel<T> {
+    /// Receives, as far as the socket, the turn and the room allow.
+    pub(crate) fn fill(&mut self, desk: &mut Desk) -> Result<Progress, Ending> {
+        let options = desk.options();
+        let mut budget = Budget {
+            messages: options.turn_messages,
+            bytes: options.turn_bytes,
+        };
+        while (self.readable || self.undelivered) && !self.parked && self.stream.is_some() {
+            if self.conversation.state() == State::Draining {
+                return self.discard(desk, &mut budget);
+            }
+            if budget.messages == 0 || budget.bytes == 0 {
+                return Ok(Progress::Again);
+            }
+            match desk.room(self.group, self.share) {
+                Room::Frames(room) => self.fill_once(desk, &mut budget, room)?,
+                full => self.park(desk, full),
+            }
+        }
+        if self.write_failed.is_some() && !self.parked && !self.undelivered {
+            return Err(self.broken());
+        }
+        Ok(Progress::Waiting)
+    }
+
+    /// One read, into the large frame that is being gathered or into the scratch buffer.
+    fn fill_once(
+        &mut self,
+        desk: &mut Desk,
+        budget: &mut Budget,
+        room: usize,
+    ) -> Result<(), Ending> {
+        let arrived = if self.inflow.large.is_some() {
+            let arrived = self.read_large(budget);
+            self.deliver_large_if_whole(desk, budget)?;
+            arrived
+        } else if self.undelivered {
+            let len = self.inflow.unload(&mut desk.scratch);
+            self.undelivered = false;
+            self.cut(desk, len, room, budget)?;
+            Arrived::Nothing
+        } else {
+            let start = self.inflow.unload(&mut desk.scratch);
+            let arrived = self.read_into(&mut desk.scratch[start..], budget);
+            match arrived {
+                Arrived::Bytes(count) => self.cut(desk, start + count, room, budget)?,
+                _ => self.inflow.keep(&desk.scratch[..start]),
+            }
+            arrived
+        };
+        match arrived {
+            Arrived::Bytes(_) => {
+                self.refresh_bye(desk);
+                Ok(())
+            }
+            Arrived::Nothing => Ok(()),
+            Arrived::End => self.end_of_input(desk),
+            Arrived::Failed(error) => {
+                let cause = disconnected(Status::RECV_FAILED, "receiving", &error);
+                Err(Ending {
+                    cause: self.write_failed.take().unwrap_or(cause),
+                    manner: Manner::Gone,
+                })
+            }
+        }
+    }
+
+    fn read_into(&mut self, space: &mut [u8], budget: &mut Budget) -> Arrived {
+        let Some(stream) = &mut self.stream else {
+            return Arrived::Nothing;
+        };
+        let result = stream.read(space).map(|count| (count, count < space.len()));
+        self.note_read(result, budget)
+    }
+
+    fn read_large(&mut self, budget: &mut Budget) -> Arrived {
+        let (Some(stream), Some(large)) = (&mut self.stream, &mut self.inflow.large) else {
+            return Arrived::Nothing;
+        };
+        let result = large.read_from(stream);
+        self.note_read(result, budget)
+    }
+
+    /// Draws from a read's result what it says about the socket.
+    fn note_read(&mut self, result: io::Result<(usize, bool)>, budget: &mut Budget) -> Arrived {
+        match result {
+            Ok((0, _)) => {
+                self.readable = false;
+                Arrived::End
+            }
+            Ok((count, short)) => {
+                budget.bytes = budget.bytes.saturating_sub(count);
+                if short && T::SHORT_READ_MEANS_DRAINED && !self.hung_up {
+                    self.readable = false;
+                }
+                Arrived::Bytes(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Arrived::Nothing
+            }
+            Err(error) => {
+                self.readable = false;
+                Arrived::Failed(error)
+            }
+        }
+    }
+
+    /// The peer has ended its direction, and everything before that has been staged.
+    fn end_of_input(&mut self, desk: &mut Desk) -> Result<(), Ending> {
+        if self.write_failed.is_some() {
+            return Err(self.broken());
+        }
+        if self.input_ended {
+            return Ok(());
+        }
+        if self.inflow.held_bytes() > 0 {
+            let text = "the peer closed in the middle of a frame";
+            return Err(Ending::new(Manner::Gone, Status::PEER_DISCONNECTED, text));
+        }
+        match self.conversation.state() {
+            State::Greeting | State::ByeSent => Err(self.gone()),
+            State::ByeCrossed if self.conversation.is_confirmed() => Err(Ending::confirmed()),
+            State::ByeCrossed => Err(self.gone()),
+            State::Draining => Err(Ending::answered()),
+            State::Connecting | State::Open | State::ByeReceived => {
+                self.input_ended = true;
+                if self.finishing.is_none() {
+                    // The peer may still read: what the application answers to the last of its
+                    // messages goes out. The receiver tells when it has taken them all.
+                    desk.groups
+                        .stage(self.group, Delivery::EndOfInput(self.token));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn gone(&self) -> Ending {
+        Ending::new(
+            Manner::Gone,
+            Status::PEER_DISCONNECTED,
+            "the peer closed the connection",
+        )
+    }
+
+    /// The ending of a channel whose writes failed.
+    fn broken(&mut self) -> Ending {
+        match self.write_failed.take() {
+            Some(cause) => Ending {
+                cause,
+                manner: Manner::Gone,
+            },
+            None => self.gone(),
+        }
+    }
+
+    /// Reads away what comes behind our last word.
+    fn discard(&mut self, desk: &mut Desk, budget: &mut Budget) -> Result<Progress, Ending> {
+        self.inflow = Default::default();
+        while self.readable {
+            if budget.bytes == 0 {
+                return Ok(Progress::Again);
+            }
+            let mut scratch = std::mem::take(&mut desk.scratch);
+            let arrived = self.read_into(&mut scratch, budget);
+            desk.scratch = scratch;
+            match arrived {
+                // A reset behind our flushed ByeResponse is how some peers close.
+                Arrived::End | Arrived::Failed(_) => return Err(Ending::answered()),
+                Arrived::Bytes(_) | Arrived::Nothing => {}
+            }
+        }
+        Ok(Progress::Waiting)
+    }
+
+    /// Stops reading until there is room.
+    fn park(&mut self, desk: &mut Desk, why: Room) {
+        self.parked = true;
+        self.deadlines.pause(desk.now);
+        let Some(group) = desk.groups.get_mut(self.group) else {
+            return;
+        };
+        group.parked.push(self.token);
+        if why == Room::PoolEmpty && !std::mem::replace(&mut group.pool_empty_told, true) {
+            let text = "no pool message is free: reading pauses until messages are put back";
+            let cause = Cause::new(Status::POOL_EMPTY, text);
+            desk.notify(self.group, self.number, self.id, Report::PoolEmpty, cause);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Sending: from a channel's queue into the kernel, one vectored write at a time.
+//!
+//! Counts what is wholly sent, moves the conversation on, and reports back to the outbox, so that
+//! the application may post again. A failed write does not end the channel at once: what the
+//! peer has sent before is read first.
+
+use std::io::{self, IoSlice, Write};
+
+use tofu_msg::{BinaryHeader, Status};
+
+use crate::close::Cause;
+use crate::core::channel::{Channel, Ending, Manner, Progress};
+use crate::core::conversation::{Sent, State};
+use crate::core::desk::Desk;
+use crate::core::transport::{Stream, Transport};
+use crate::msg::Report;
+
+/// Slices in one vectored write.
+const SLICES: usize = 64;
+
+/// What a stretch of sending has brought about.
+#[derive(Debug, Default)]
+struct Tally {
+    messages: usize,
+    bytes: usize,
+    event: Option<Sent>,
+}
+
+impl<T: Transport> Channel<T> {
+    /// Sends what is queued, as far as the socket and the turn allow.
+    pub(crate) fn flush(&mut self, desk: &mut Desk) -> Result<Progress, Ending> {
+        let mut tally = Tally::default();
+        let mut progress = Progress::Waiting;
+        let mut moved = false;
+        while self.writable && self.write_failed.is_none() && !self.outgoing.is_empty() {
+            let options = desk.options();
+            if tally.messages >= options.turn_messages || tally.bytes >= options.turn_bytes {
+                progress = Progress::Again;
+                break;
+            }
+            moved |= self.write_once(desk, &mut tally);
+        }
+        self.settle(desk, &tally);
+        self.arm_stall(desk, moved);
+        self.react(desk, tally.event)?;
+        self.finish_if_sent()?;
+        Ok(progress)
+    }
+
+    /// One vectored write; `true` if the kernel took something.
+    fn write_once(&mut self, desk: &Desk, tally: &mut Tally) -> bool {
+        let Some(stream) = &mut self.stream else {
+            return false;
+        };
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let used = self.outgoing.slices(&mut slices, desk.options().turn_bytes);
+        match stream.write_vectored(&slices[..used]) {
+            Ok(0) => {
+                let error = io::Error::from(io::ErrorKind::WriteZero);
+                self.write_failed = Some(Cause::system(Status::SEND_FAILED, "sending", &error));
+                false
+            }
+            Ok(count) => {
+                self.take_sent(count, desk, tally);
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.writable = false;
+                false
+            }
+            Err(error) => {
+                self.write_failed = Some(disconnected(Status::SEND_FAILED, "sending", &error));
+                // Whatever else the peer sent is still to be read.
+                self.readable = true;
+                false
+            }
+        }
+    }
+
+    /// Accounts for `count` bytes that the kernel took.
+    fn take_sent(&mut self, count: usize, desk: &Desk, tally: &mut Tally) {
+        self.account.bytes_unconfirmed += count as u64;
+        let (conversation, account) = (&mut self.conversation, &mut self.account);
+        let sent = |header: &BinaryHeader| {
+            tally.messages += 1;
+            tally.bytes += header.frame_len();
+            account.messages_sent += 1;
+            account.last_id_sent = Some(header.message_id);
+            match conversation.sent(header.op_code) {
+                Sent::Nothing => {}
+                event => tally.event = Some(event),
+            }
+        };
+        self.outgoing
+            .advance(count, sent, |buffer| desk.shared.chunks.give(buffer));
+    }
+
+    /// Tells the outbox how much room there is again, and the application if it was refused.
+    fn settle(&mut self, desk: &mut Desk, tally: &Tally) {
+        if tally.messages == 0 {
+            return;
+        }
+        let options = &desk.shared.options;
+        let ready = desk.shared.registry.with(self.number, |outbox| {
+            outbox.settle(tally.messages, tally.bytes, options)
+        });
+        if ready == Some(true) {
+            let cause = Cause::new(Status::SEND_QUEUE_READY, "the send queue has room again");
+            desk.notify(
+                self.group,
+                self.number,
+                self.id,
+                Report::SendQueueReady,
+                cause,
+            );
+        }
+    }
+
+    /// The write stall runs while there are data that the peer does not take.
+    fn arm_stall(&mut self, desk: &Desk, moved: bool) {
+        if self.outgoing.is_empty() || self.attempt.is_some() {
+            self.deadlines.stall = None;
+        } else if moved || self.deadlines.stall.is_none() {
+            self.deadlines.stall = Some(desk.now.after(desk.options().write_stall_timeout));
+        }
+        if moved {
+            self.refresh_bye(desk);
+        }
+    }
+
+    /// The bye timeout begins afresh with every byte that the peer sends or takes.
+    pub(crate) fn refresh_bye(&mut self, desk: &Desk) {
+        if let Some((_, Status::BYE_TIMEOUT)) = self.deadlines.phase {
+            let at = desk.now.after(desk.options().bye_timeout);
+            self.deadlines.phase = Some((at, Status::BYE_TIMEOUT));
+        }
+    }
+
+    /// What follows from a HelloRequest, ByeRequest or ByeResponse being out.
+    fn react(&mut self, desk: &mut Desk, event: Option<Sent>) -> Result<(), Ending> {
+        match event {
+            None | Some(Sent::Nothing | Sent::Hello) => Ok(()),
+            Some(Sent::Bye) => {
+                let at = desk.now.after(desk.options().bye_timeout);
+                self.deadlines.phase = Some((at, Status::BYE_TIMEOUT));
+                Ok(())
+            }
+            Some(Sent::Confirmed) => Err(Ending::confirmed()),
+            Some(Sent::Drain) => {
+                let at = desk.now.after(desk.options().linger_timeout);
+                self.deadlines.phase = Some((at, Status::LINGER_TIMEOUT));
+                let stream = self.stream.as_mut();
+                match stream.map(Stream::shutdown_write) {
+                    Some(Err(_)) => Err(Ending::answered()),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// A channel that only had to send the rest is done when that is sent.
+    pub(crate) fn finish_if_sent(&mut self) -> Result<(), Ending> {
+        let draining = self.conversation.state() == State::Draining;
+        if !self.outgoing.is_empty() || self.attempt.is_some() || draining {
+            return Ok(());
+        }
+        match self.finishing.take() {
+            None => Ok(()),
+            Some(cause) => {
+                let manner = if self.input_ended {
+                    Manner::Gone
+                } else {
+                    Manner::Linger
+                };
+                Err(Ending { cause, manner })
+            }
+        }
+    }
+}
+
+impl Ending {
+    /// The peer said Bye, and our answer is out.
+    pub(crate) fn answered() -> Ending {
+        Ending::new(
+            Manner::Gone,
+            Status::SUCCESS,
+            "the peer's ByeRequest was answered",
+        )
+    }
+}
+
+/// The cause of a broken connection: a reset or a broken pipe means that the peer went away.
+pub(crate) fn disconnected(status: Status, doing: &str, error: &io::Error) -> Cause {
+    let gone = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected
+    );
+    Cause::system(
+        if gone {
+            Status::PEER_DISCONNECTED
+        } else {
+            status
+        },
+        doing,
+        error,
+    )
+}

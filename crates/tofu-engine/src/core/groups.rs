@@ -1,0 +1,161 @@
+//! The groups as the core sees them: what a turn has delivered to each, which of their channels
+//! wait for room, and how a destruction proceeds.
+//!
+//! Deliveries are gathered here and go to the inbox in one batch, under one lock, when the turn (or
+//! a good part of it) is done.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::core::time::Time;
+use crate::core::transport::Token;
+use crate::msg::Msg;
+use crate::shared::group::{DestroyReport, GroupId, GroupShared};
+use crate::shared::inbox::{Delivery, Frames};
+use crate::shared::{Arc, Shared};
+
+/// Deliveries of a turn go out early when they hold so many bytes, so that the receiver starts
+/// while the core goes on reading.
+const EARLY_FLUSH: usize = 256 * 1024;
+
+/// Runs of at least half a buffer's bytes are handed over with their buffer; smaller ones are
+/// copied together, so that a few frames never pin a large buffer.
+pub(crate) fn is_worth_its_buffer(run: usize, buffer: usize) -> bool {
+    run >= buffer / 2
+}
+
+/// A group with at least one channel in the core.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) shared: Arc<GroupShared>,
+    /// Its sockets that the application knows: listeners and channels.
+    pub(crate) members: HashSet<Token>,
+    /// Channels that are not read for want of room in the inbox or the pool.
+    pub(crate) parked: Vec<Token>,
+    /// A `pool_empty` has been said and no message has been delivered since.
+    pub(crate) pool_empty_told: bool,
+    /// Being destroyed: until when its channels may flush, and what came of it so far.
+    pub(crate) destruction: Option<(Time, DestroyReport)>,
+    staged: Vec<Delivery>,
+    listed: bool,
+}
+
+/// All groups with channels.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    known: HashMap<GroupId, Group>,
+    /// Groups with something staged.
+    touched: Vec<GroupId>,
+    staged_bytes: usize,
+}
+
+impl Groups {
+    /// The group, made known to the core if it was not.
+    pub(crate) fn enter(&mut self, shared: &Arc<GroupShared>) -> &mut Group {
+        self.known.entry(shared.id).or_insert_with(|| Group {
+            shared: Arc::clone(shared),
+            members: HashSet::new(),
+            parked: Vec::new(),
+            pool_empty_told: false,
+            destruction: None,
+            staged: Vec::new(),
+            listed: false,
+        })
+    }
+
+    pub(crate) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
+        self.known.get_mut(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: GroupId) -> Option<Group> {
+        self.known.remove(&id)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<GroupId> {
+        self.known.keys().copied().collect()
+    }
+
+    /// Stages a message, unless the group is being destroyed.
+    pub(crate) fn stage_message(&mut self, id: GroupId, msg: Msg) {
+        self.stage(id, Delivery::Message(msg));
+    }
+
+    /// Stages any delivery, unless the group is being destroyed.
+    pub(crate) fn stage(&mut self, id: GroupId, delivery: Delivery) {
+        if let Some(group) = self.touch(id) {
+            group.staged.push(delivery);
+        }
+    }
+
+    /// Whether what comes for this group goes nowhere: then `frames` are counted in its report.
+    pub(crate) fn count_unreceived(&mut self, id: GroupId, frames: usize) -> bool {
+        let group = self.known.get_mut(&id);
+        let Some((_, report)) = group.and_then(|group| group.destruction.as_mut()) else {
+            return false;
+        };
+        report.unreceived += frames;
+        true
+    }
+
+    /// Stages a run of frames by copying it behind the frames staged before.
+    pub(crate) fn stage_copy(&mut self, id: GroupId, run: &[u8], count: usize, shared: &Shared) {
+        self.staged_bytes += run.len();
+        let Some(group) = self.touch(id) else { return };
+        let capacity = match group.staged.last() {
+            Some(Delivery::Frames(last)) if last.end == last.bytes.len() => {
+                crate::core::outgoing::CHUNK_LEN.saturating_sub(last.end)
+            }
+            _ => 0,
+        };
+        if capacity < run.len() {
+            let bytes = shared.chunks.take_empty();
+            group.staged.push(Delivery::Frames(Frames {
+                bytes,
+                start: 0,
+                end: 0,
+                count: 0,
+            }));
+        }
+        if let Some(Delivery::Frames(frames)) = group.staged.last_mut() {
+            frames.bytes.extend_from_slice(run);
+            frames.end = frames.bytes.len();
+            frames.count += count;
+        }
+    }
+
+    /// Stages a run of frames together with the buffer that holds it.
+    pub(crate) fn stage_buffer(&mut self, id: GroupId, frames: Frames) {
+        self.staged_bytes += frames.bytes.len();
+        let Some(group) = self.touch(id) else { return };
+        group.staged.push(Delivery::Frames(frames));
+    }
+
+    fn touch(&mut self, id: GroupId) -> Option<&mut Group> {
+        let group = self.known.get_mut(&id)?;
+        if group.destruction.is_some() {
+            return None;
+        }
+        if !std::mem::replace(&mut group.listed, true) {
+            self.touched.push(id);
+        }
+        Some(group)
+    }
+
+    /// Whether enough is staged to hand it over in the middle of a turn.
+    pub(crate) fn is_flush_due(&self) -> bool {
+        self.staged_bytes >= EARLY_FLUSH
+    }
+
+    /// Hands everything staged to the inboxes.
+    pub(crate) fn flush(&mut self, shared: &Shared) {
+        self.staged_bytes = 0;
+        for id in self.touched.drain(..) {
+            if let Some(group) = self.known.get_mut(&id) {
+                group.listed = false;
+                group
+                    .shared
+                    .inbox
+                    .deliver(&mut group.staged, &shared.chunks);
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The engine without its world: every state machine, queue, timer and limit, driven from outside.
+//!
+//! Time and sockets come in as arguments; what comes out is deliveries to inboxes and calls on a
+//! [`transport::Transport`]. Nothing in this tree names a poller, a socket type, a thread, a lock or
+//! a clock, so the same code runs under the mio driver and under a simulated network.
+
+mod attempt;
+mod channel;
+pub(crate) mod closing;
+mod conversation;
+mod cut;
+mod desk;
+pub(crate) mod engine;
+mod fill;
+mod flush;
+mod groups;
+mod inflow;
+mod lingering;
+mod listener;
+mod opening;
+pub(crate) mod outgoing;
+mod table;
+pub(crate) mod time;
+mod timers;
+pub(crate) mod transport;

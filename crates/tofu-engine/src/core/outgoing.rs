@@ -1,0 +1,307 @@
+//! Outgoing messages in the form in which they cross threads and enter the kernel: small frames
+//! encoded back to back in chunks, large messages by pointer with their encoded header.
+//!
+//! Filled by posting threads under a channel's lock, emptied by the channel's state machine, which
+//! remembers how far the kernel has taken it. Frames not wholly taken can be decoded back out.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use tofu_msg::{BinaryHeader, FrameRef, HEADER_LEN, Message, Parse};
+
+use crate::msg::Msg;
+
+/// Small frames are gathered in chunks of about this size.
+pub(crate) const CHUNK_LEN: usize = 64 * 1024;
+
+/// A stretch of the outgoing stream.
+#[derive(Debug)]
+enum Segment {
+    /// Whole frames, back to back.
+    Chunk(Vec<u8>),
+    /// One large message: its header, and the message that holds the rest.
+    Large {
+        header: [u8; HEADER_LEN],
+        message: Msg,
+    },
+}
+
+impl Segment {
+    fn len(&self) -> usize {
+        match self {
+            Segment::Chunk(bytes) => bytes.len(),
+            Segment::Large { message, .. } => {
+                HEADER_LEN + message.text_headers().len() + message.body().len()
+            }
+        }
+    }
+
+    /// The header of the frame that begins at `offset` and the frame's length.
+    fn frame_at(&self, offset: usize) -> Option<(BinaryHeader, usize)> {
+        let header = match self {
+            Segment::Chunk(bytes) => bytes.get(offset..)?.first_chunk::<HEADER_LEN>()?,
+            Segment::Large { header, .. } => header,
+        };
+        let header = BinaryHeader::decode(header).ok()?;
+        Some((header, header.frame_len()))
+    }
+}
+
+/// Frames on their way out, in order, with the position up to which the kernel has them.
+///
+/// Invariants: `frame_start <= written`, both within the first segment; `frame_start` is the
+/// offset of the first frame that is not wholly written; `messages` counts such frames and
+/// `bytes` their whole lengths; no segment is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    segments: VecDeque<Segment>,
+    written: usize,
+    frame_start: usize,
+    messages: usize,
+    bytes: usize,
+}
+
+impl Outgoing {
+    /// Frames that are not wholly written.
+    pub(crate) fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Their length in bytes, counting a partly written one whole.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    /// Encodes a small message behind the others. `fresh` gives a buffer for a new chunk.
+    pub(crate) fn push_small(
+        &mut self,
+        header: &BinaryHeader,
+        message: &Message,
+        fresh: impl FnOnce() -> Vec<u8>,
+    ) {
+        let len = header.frame_len();
+        let fits = matches!(self.segments.back(),
+            Some(Segment::Chunk(chunk)) if chunk.len() + len <= CHUNK_LEN);
+        if !fits {
+            self.segments.push_back(Segment::Chunk(fresh()));
+        }
+        if let Some(Segment::Chunk(chunk)) = self.segments.back_mut() {
+            chunk.reserve(len);
+            chunk.extend_from_slice(&header.encode());
+            chunk.extend_from_slice(message.text_headers().as_bytes());
+            chunk.extend_from_slice(message.body().as_bytes());
+        }
+        self.messages += 1;
+        self.bytes += len;
+    }
+
+    /// Puts a large message behind the others, uncopied.
+    pub(crate) fn push_large(&mut self, header: &BinaryHeader, message: Msg) {
+        self.messages += 1;
+        self.bytes += header.frame_len();
+        self.segments.push_back(Segment::Large {
+            header: header.encode(),
+            message,
+        });
+    }
+
+    /// Moves all of `other`, of which nothing has been written, behind this.
+    pub(crate) fn append(&mut self, other: &mut Outgoing) {
+        debug_assert_eq!(other.written, 0);
+        self.messages += std::mem::take(&mut other.messages);
+        self.bytes += std::mem::take(&mut other.bytes);
+        self.segments.append(&mut other.segments);
+    }
+
+    /// Collects what is to be written next, at most about `limit` bytes, as slices for one
+    /// vectored write.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>], limit: usize) -> usize {
+        let mut used = 0;
+        let mut total = 0;
+        let mut skip = self.written;
+        for segment in &self.segments {
+            let parts: [&[u8]; 3] = match segment {
+                Segment::Chunk(bytes) => [bytes, &[], &[]],
+                Segment::Large { header, message } => [
+                    header,
+                    message.text_headers().as_bytes(),
+                    message.body().as_bytes(),
+                ],
+            };
+            for part in parts {
+                let start = skip.min(part.len());
+                skip -= start;
+                let part = &part[start..];
+                if part.is_empty() {
+                    continue;
+                }
+                if used == slices.len() || total >= limit {
+                    return used;
+                }
+                slices[used] = IoSlice::new(part);
+                used += 1;
+                total += part.len();
+            }
+        }
+        used
+    }
+
+    /// The kernel has taken `count` bytes more. Calls `sent` for every frame that is now wholly
+    /// written and `done` with every chunk buffer that is no longer needed.
+    pub(crate) fn advance(
+        &mut self,
+        count: usize,
+        mut sent: impl FnMut(&BinaryHeader),
+        mut done: impl FnMut(Vec<u8>),
+    ) {
+        self.written += count;
+        while let Some(segment) = self.segments.front() {
+            let len = segment.len();
+            while self.frame_start < len {
+                let Some((header, frame_len)) = segment.frame_at(self.frame_start) else {
+                    break;
+                };
+                if self.frame_start + frame_len > self.written {
+                    return;
+                }
+                self.frame_start += frame_len;
+                self.messages -= 1;
+                self.bytes -= frame_len;
+                sent(&header);
+            }
+            if self.written < len {
+                return;
+            }
+            self.written -= len;
+            self.frame_start = 0;
+            if let Some(Segment::Chunk(buffer)) = self.segments.pop_front() {
+                done(buffer);
+            }
+        }
+    }
+
+    /// Decodes every frame that is not wholly written back into its message, in order.
+    pub(crate) fn drain_unsent(&mut self, mut returned: impl FnMut(Msg)) {
+        let mut offset = self.frame_start;
+        for segment in std::mem::take(self).segments {
+            match segment {
+                Segment::Chunk(bytes) => {
+                    let mut rest = &bytes[offset.min(bytes.len())..];
+                    while let Ok(Parse::Complete(frame)) = FrameRef::parse(rest) {
+                        rest = &rest[frame.frame_len()..];
+                        returned(Msg::detached(frame.to_message()));
+                    }
+                }
+                Segment::Large {
+                    header,
+                    mut message,
+                } => {
+                    if let Ok(header) = BinaryHeader::decode(&header) {
+                        message.set_message_id(header.message_id);
+                        message.set_channel_number(header.channel_number);
+                    }
+                    returned(message);
+                }
+            }
+            offset = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tofu_msg::OpCode;
+
+    fn message(id: u64, body: usize) -> Message {
+        let mut message = Message::new(OpCode::Signal);
+        message.set_message_id(id.into());
+        message.body_mut().append(&vec![id as u8; body]).unwrap();
+        message
+    }
+
+    /// Three small frames, a large one, and a small one behind it.
+    fn sample() -> (Outgoing, Vec<Message>, Vec<u8>) {
+        let messages: Vec<Message> = [(1, 0), (2, 5), (3, 1), (4, 90), (5, 2)]
+            .map(|(id, len)| message(id, len))
+            .into();
+        let mut outgoing = Outgoing::default();
+        let mut stream = Vec::new();
+        for message in &messages {
+            message.encode_into(&mut stream);
+            let header = message.header();
+            if message.body().len() > 50 {
+                outgoing.push_large(&header, Msg::detached(message.clone()));
+            } else {
+                outgoing.push_small(&header, message, Vec::new);
+            }
+        }
+        (outgoing, messages, stream)
+    }
+
+    fn gathered(outgoing: &Outgoing) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let used = outgoing.slices(&mut slices, usize::MAX);
+        slices[..used]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn cut_at_every_byte_the_written_part_is_sent_and_the_rest_comes_back() {
+        let len = sample().2.len();
+        for cut in 0..=len {
+            for first in 0..=cut {
+                let (mut outgoing, messages, stream) = sample();
+                let mut sent = Vec::new();
+                for part in [first, cut - first] {
+                    outgoing.advance(part, |header| sent.push(header.message_id), |_| {});
+                }
+                assert_eq!(gathered(&outgoing), stream[cut..]);
+                let left = outgoing.messages();
+                let mut back = Vec::new();
+                outgoing.drain_unsent(|msg| back.push(msg));
+                assert_eq!(sent.len() + back.len(), messages.len(), "cut at {cut}");
+                assert_eq!(left, back.len());
+                for (msg, original) in back.iter().zip(&messages[sent.len()..]) {
+                    assert_eq!(msg.message_id(), original.message_id());
+                    assert_eq!(msg.body().as_bytes(), original.body().as_bytes());
+                }
+                assert!(outgoing.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn finished_chunks_come_back_for_reuse_and_counts_fall_to_zero() {
+        let (mut outgoing, _, stream) = sample();
+        let mut buffers = 0;
+        outgoing.advance(stream.len(), |_| {}, |_| buffers += 1);
+        assert_eq!(buffers, 2);
+        assert_eq!((outgoing.messages(), outgoing.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn appended_frames_follow_in_order() {
+        let (mut first, _, stream) = sample();
+        let (mut second, ..) = sample();
+        first.append(&mut second);
+        assert!(second.is_empty());
+        assert_eq!(gathered(&first), [stream.clone(), stream].concat());
+        assert_eq!(first.messages(), 10);
+    }
+
+    #[test]
+    fn slices_respect_the_limit() {
+        let (outgoing, ..) = sample();
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(outgoing.slices(&mut slices, 1), 1);
+        assert_eq!(outgoing.slices(&mut slices[..2], usize::MAX), 2);
+    }
+}

@@ -1,0 +1,169 @@
+//! `Reactor`: the handle by which the application owns an engine.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::core::closing::ShutdownReport;
+use crate::error::EngineError;
+use crate::group::Group;
+use crate::msg::Msg;
+use crate::net::reactor::{Outcome, Running, start};
+use crate::options::Options;
+use crate::shared::Shared;
+use crate::shared::pool::Allocation;
+use crate::sync::{Arc, Mutex};
+
+/// How long beyond its deadline a call waits for the reactor's thread to answer.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// An engine: a pool of messages, channel groups, and one thread that does all socket work.
+///
+/// Clones are handles to the same engine. The thread stops on [`shutdown`](Reactor::shutdown) or
+/// when the last clone is dropped; groups, posters and messages do not keep it alive, and answer
+/// `ShutdownStarted` from then on.
+///
+/// ```
+/// use std::time::Duration;
+/// use tofu_engine::{Options, Reactor};
+///
+/// # fn main() -> Result<(), tofu_engine::EngineError> {
+/// let engine = Reactor::start(Options::default())?;
+/// let message = engine.message()?;
+/// engine.put(message);
+/// let report = engine.shutdown(Duration::from_secs(1));
+/// assert!(report.complete);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Reactor {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    outcome: Arc<Outcome>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Reactor {
+    /// Starts an engine.
+    ///
+    /// # Errors
+    /// [`EngineError::NotStarted`] when the system refuses a poller or a thread.
+    pub fn start(options: Options) -> Result<Reactor, EngineError> {
+        let Running {
+            shared,
+            outcome,
+            thread,
+        } = start(options)?;
+        let inner = Inner {
+            shared,
+            outcome,
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok(Reactor {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// A message from the pool. `None` only with [`Allocation::PoolOnly`], when none is free.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub fn get(&self, allocation: Allocation) -> Result<Option<Msg>, EngineError> {
+        self.check()?;
+        Ok(self.inner.shared.pool.get(allocation))
+    }
+
+    /// A message, from the pool or new.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub fn message(&self) -> Result<Msg, EngineError> {
+        match self.get(Allocation::Always)? {
+            Some(msg) => Ok(msg),
+            None => unreachable!("Allocation::Always always gives a message"),
+        }
+    }
+
+    /// Gives a message back to its pool; the same as dropping it.
+    pub fn put(&self, message: Msg) {
+        self.inner.shared.pool.recycle(message);
+    }
+
+    /// Makes a channel group.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub fn create_group(&self) -> Result<Group, EngineError> {
+        let group = self.inner.shared.create_group()?;
+        Ok(Group::new(group, Arc::clone(&self.inner.shared)))
+    }
+
+    /// Stops the engine: what was posted may still be sent for `grace`, and closing connections
+    /// may take their leave; then everything ends. Unsent messages and one `channel_closed` per
+    /// channel are left in the groups' inboxes, and every `wait_receive` ends after handing them
+    /// out.
+    ///
+    /// Returns when the engine's thread has ended, at the latest one second after `grace`. Safe to
+    /// call again: the first call counts, every call has the same report.
+    pub fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        self.inner.shutdown(grace)
+    }
+
+    /// Channels alive now, listeners included.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.inner.shared.registry.alive()
+    }
+
+    fn check(&self) -> Result<(), EngineError> {
+        if !self.inner.shared.is_ended() {
+            return Ok(());
+        }
+        match self.inner.shared.ended() {
+            Some(status) => Err(EngineError::from_status(status)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        // Nothing is opened from here on, so the loop sees every channel there will ever be.
+        self.shared.registry.close();
+        self.shared.worklist.add(|work| {
+            work.shutdown.get_or_insert(grace);
+        });
+        let deadline = Instant::now().checked_add(grace.saturating_add(MARGIN));
+        // A grace beyond the clock's range waits for ever, in steps.
+        let report = loop {
+            let until = deadline.unwrap_or_else(|| Instant::now() + MARGIN);
+            match self.outcome.wait(until) {
+                Some(report) => break report,
+                None if deadline.is_some() => return ShutdownReport::default(),
+                None => {}
+            }
+        };
+        if let Some(thread) = self.thread.lock().take() {
+            // It has said its last word and is only returning; a panic was caught inside.
+            let _ended = thread.join();
+        }
+        report
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shutdown(Duration::ZERO);
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor")
+            .field("channels", &self.channel_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! What the engine and the application share of one channel group: its inbox, its share of the
+//! pool, and how its destruction stands.
+
+use std::time::{Duration, Instant};
+
+use crate::msg::Msg;
+use crate::shared::inbox::Inbox;
+use crate::shared::pool::ShareIndex;
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
+
+/// Identifies a group within its engine; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct GroupId(pub(crate) u64);
+
+/// What became of a group's messages when it was destroyed.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct DestroyReport {
+    /// Messages that were posted and not wholly handed to the kernel, in order per channel, each
+    /// marked with why.
+    pub unsent: Vec<Msg>,
+    /// Messages from peers that were delivered and never received by the application.
+    pub unreceived: usize,
+    /// Channels that were still open.
+    pub channels: usize,
+    /// Bytes handed to the kernel of which no proof of receipt had come.
+    pub bytes_unconfirmed: u64,
+    /// All of it was finished within the time given.
+    pub complete: bool,
+}
+
+/// The part of a group that several threads see.
+#[derive(Debug)]
+pub(crate) struct GroupShared {
+    pub(crate) id: GroupId,
+    pub(crate) share: ShareIndex,
+    pub(crate) inbox: Inbox,
+    /// Set, once, by whoever destroys the group; no channel is opened in it any more.
+    destroyed: AtomicBool,
+    destruction: Mutex<Destruction>,
+    finished: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Destruction {
+    grace: Duration,
+    report: Option<DestroyReport>,
+}
+
+impl GroupShared {
+    pub(crate) fn new(id: GroupId, share: ShareIndex) -> GroupShared {
+        GroupShared {
+            id,
+            share,
+            inbox: Inbox::default(),
+            destroyed: AtomicBool::new(false),
+            destruction: Mutex::default(),
+            finished: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn is_destroyed(&self) -> bool {
+        self.destroyed.load(Ordering::SeqCst)
+    }
+
+    /// Marks the group as destroyed; `false` if it was already.
+    pub(crate) fn mark_destroyed(&self, grace: Duration) -> bool {
+        self.destruction.lock().grace = grace;
+        !self.destroyed.swap(true, Ordering::SeqCst)
+    }
+
+    /// How long the group's channels may go on flushing.
+    pub(crate) fn grace(&self) -> Duration {
+        self.destruction.lock().grace
+    }
+
+    /// The core has closed the group's last channel.
+    pub(crate) fn finish(&self, report: DestroyReport) {
+        self.destruction.lock().report.get_or_insert(report);
+        self.finished.notify_all();
+    }
+
+    /// Waits for the core's report; `None` if it did not come in time.
+    pub(crate) fn wait_finished(&self, deadline: Instant) -> Option<DestroyReport> {
+        let mut destruction = self.destruction.lock();
+        while destruction.report.is_none() {
+            if self
+                .finished
+                .wait_until(&mut destruction, deadline)
+                .timed_out()
+            {
+                break;
+            }
+        }
+        destruction.report.take()
+    }
+}

@@ -1,0 +1,287 @@
+//! A group's inbox: what the engine has delivered and the application has not yet received.
+//!
+//! The core adds a turn's deliveries under one lock with at most one notification; the receiving
+//! thread swaps the whole queue out and takes it apart by itself. Limits bind what the
+//! core adds from peers (it asks for room first); notices and returned messages always pass.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use tofu_msg::Status;
+
+use crate::core::transport::Token;
+use crate::msg::Msg;
+use crate::shared::chunks::Chunks;
+use crate::sync::{Condvar, Mutex};
+
+/// Frames of at most so many bytes are copied behind others that still wait.
+const MERGED_BYTES: usize = 8 * 1024;
+
+/// One thing delivered.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// Whole frames of peers, back to back; each header carries the local channel number.
+    Frames(Frames),
+    /// A message that is already one: a notice, a returned message, a large or a Hello.
+    Message(Msg),
+    /// All that a peer sent on this channel has been taken: the core may now finish it.
+    EndOfInput(Token),
+}
+
+/// Whole, validated frames in a stretch of a buffer.
+///
+/// Invariant: `start..end` lies in `bytes` and holds exactly `count` whole frames.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) count: usize,
+}
+
+impl Delivery {
+    /// Messages in it that count against the inbox (those that came from peers as frames).
+    fn frames(&self) -> usize {
+        match self {
+            Delivery::Frames(frames) => frames.count,
+            Delivery::Message(_) | Delivery::EndOfInput(_) => 0,
+        }
+    }
+
+    /// Memory held by it that counts against the inbox.
+    fn held_bytes(&self) -> usize {
+        match self {
+            Delivery::Frames(frames) => frames.bytes.capacity(),
+            Delivery::Message(msg) => msg.capacity(),
+            Delivery::EndOfInput(_) => 0,
+        }
+    }
+}
+
+/// What a receiver found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fetched {
+    /// The queue was not empty and is now the caller's.
+    Some,
+    /// Nothing came until the deadline.
+    Nothing,
+    /// Nothing is left, and nothing will come: why.
+    Ended(Status),
+}
+
+/// The queue of one group.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+/// Invariant: `frames`, `bytes` and `updates` are the sums over `queue`.
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Delivery>,
+    frames: usize,
+    bytes: usize,
+    updates: usize,
+    /// Set when the engine has stopped; the queue is handed out first.
+    ended: Option<Status>,
+    receiver_waits: bool,
+    /// The core found the inbox full and waits to be told.
+    starved: bool,
+}
+
+impl State {
+    /// Copies a few frames behind those that wait already, where their buffer has room: frames
+    /// that nobody fetches must not pin a buffer each. Returns the buffer that is no longer needed.
+    fn merge(&mut self, delivery: Delivery) -> Result<Vec<u8>, Delivery> {
+        let Delivery::Frames(frames) = delivery else {
+            return Err(delivery);
+        };
+        match self.queue.back_mut() {
+            Some(Delivery::Frames(last))
+                if last.end == last.bytes.len()
+                    && last.bytes.capacity() - last.end >= frames.end - frames.start
+                    && frames.end - frames.start <= MERGED_BYTES =>
+            {
+                last.bytes
+                    .extend_from_slice(&frames.bytes[frames.start..frames.end]);
+                last.end = last.bytes.len();
+                last.count += frames.count;
+                Ok(frames.bytes)
+            }
+            _ => Err(Delivery::Frames(frames)),
+        }
+    }
+}
+
+impl Inbox {
+    /// Adds what a turn has delivered, in order.
+    pub(crate) fn deliver(&self, batch: &mut Vec<Delivery>, chunks: &Chunks) {
+        let mut spare = None;
+        let mut state = self.state.lock();
+        for delivery in batch.drain(..) {
+            state.frames += delivery.frames();
+            match state.merge(delivery) {
+                Ok(buffer) => spare = Some(buffer),
+                Err(delivery) => {
+                    state.bytes += delivery.held_bytes();
+                    state.queue.push_back(delivery);
+                }
+            }
+        }
+        self.notify(state);
+        if let Some(buffer) = spare {
+            chunks.give(buffer);
+        }
+    }
+
+    /// Adds a message of `update_receiver`; gives it back when too many wait or the inbox ended.
+    pub(crate) fn update(&self, msg: Msg, limit: usize) -> Result<(), (Status, Msg)> {
+        let mut state = self.state.lock();
+        if let Some(status) = state.ended {
+            return Err((status, msg));
+        }
+        if state.updates >= limit {
+            return Err((Status::QUEUE_FULL, msg));
+        }
+        state.updates += 1;
+        state.bytes += msg.capacity();
+        state.queue.push_back(Delivery::Message(msg));
+        self.notify(state);
+        Ok(())
+    }
+
+    /// Says that nothing will come any more, and why.
+    pub(crate) fn end(&self, status: Status) {
+        let mut state = self.state.lock();
+        state.ended.get_or_insert(status);
+        self.notify(state);
+    }
+
+    fn notify(&self, mut state: crate::sync::MutexGuard<'_, State>) {
+        let waits = std::mem::take(&mut state.receiver_waits);
+        drop(state);
+        if waits {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Whether the core may deliver more frames. If not, the inbox remembers that it was asked.
+    pub(crate) fn has_room(&self, messages: usize, bytes: usize) -> bool {
+        let mut state = self.state.lock();
+        let room = state.frames < messages && state.bytes < bytes;
+        state.starved |= !room;
+        room
+    }
+
+    /// Swaps the queue for the caller's empty one, waiting for it to hold something until
+    /// `deadline` (`None` = for ever). The second value says that the core waits for the room
+    /// that was just made.
+    pub(crate) fn fetch(
+        &self,
+        empty: &mut VecDeque<Delivery>,
+        deadline: Option<Instant>,
+    ) -> (Fetched, bool) {
+        let mut state = self.state.lock();
+        loop {
+            if !state.queue.is_empty() {
+                std::mem::swap(&mut state.queue, empty);
+                (state.frames, state.bytes, state.updates) = (0, 0, 0);
+                let starved = std::mem::take(&mut state.starved);
+                return (Fetched::Some, starved);
+            }
+            if let Some(status) = state.ended {
+                return (Fetched::Ended(status), false);
+            }
+            state.receiver_waits = true;
+            let timed_out = match deadline {
+                None => {
+                    self.arrived.wait(&mut state);
+                    false
+                }
+                Some(deadline) => self.arrived.wait_until(&mut state, deadline).timed_out(),
+            };
+            if timed_out && state.queue.is_empty() && state.ended.is_none() {
+                state.receiver_waits = false;
+                return (Fetched::Nothing, false);
+            }
+        }
+    }
+
+    /// Empties the inbox of a group that is gone: the queue, to be counted and dropped outside.
+    pub(crate) fn drain(&self) -> VecDeque<Delivery> {
+        let mut state = self.state.lock();
+        (state.frames, state.bytes, state.updates) = (0, 0, 0);
+        std::mem::take(&mut state.queue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tofu_msg::Message;
+
+    fn message(id: u64) -> Msg {
+        let mut message = Message::default();
+        message.set_message_id(id.into());
+        Msg::from(message)
+    }
+
+    fn past() -> Option<Instant> {
+        Some(Instant::now())
+    }
+
+    #[test]
+    fn what_is_queued_is_handed_out_before_the_end_is_told() {
+        let inbox = Inbox::default();
+        inbox.deliver(&mut vec![Delivery::Message(message(1))], &Chunks::default());
+        inbox.end(Status::SHUTDOWN_STARTED);
+        let mut queue = VecDeque::new();
+        assert_eq!(inbox.fetch(&mut queue, past()), (Fetched::Some, false));
+        assert_eq!(queue.len(), 1);
+        queue.clear();
+        let ended = (Fetched::Ended(Status::SHUTDOWN_STARTED), false);
+        assert_eq!(inbox.fetch(&mut queue, None), ended);
+        assert_eq!(inbox.fetch(&mut queue, None), ended, "every time");
+    }
+
+    #[test]
+    fn a_full_inbox_says_so_once_room_is_made() {
+        let inbox = Inbox::default();
+        let frames = Frames {
+            bytes: vec![0; 32],
+            start: 0,
+            end: 32,
+            count: 2,
+        };
+        inbox.deliver(&mut vec![Delivery::Frames(frames)], &Chunks::default());
+        assert!(inbox.has_room(3, 1000));
+        assert!(!inbox.has_room(2, 1000));
+        assert!(!inbox.has_room(3, 32));
+        let mut queue = VecDeque::new();
+        assert_eq!(inbox.fetch(&mut queue, past()), (Fetched::Some, true));
+        assert!(inbox.has_room(2, 32));
+    }
+
+    #[test]
+    fn updates_have_a_limit_of_their_own() {
+        let inbox = Inbox::default();
+        assert!(inbox.update(message(1), 1).is_ok());
+        let (status, back) = inbox.update(message(2), 1).expect_err("one too many");
+        assert_eq!(status, Status::QUEUE_FULL);
+        assert_eq!(back.message_id().value(), 2);
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_deadline() {
+        let inbox = Inbox::default();
+        let deadline = Instant::now() + Duration::from_millis(20);
+        let mut queue = VecDeque::new();
+        assert_eq!(
+            inbox.fetch(&mut queue, Some(deadline)),
+            (Fetched::Nothing, false)
+        );
+        assert!(Instant::now() >= deadline);
+    }
+}

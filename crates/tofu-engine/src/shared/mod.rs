@@ -1,0 +1,134 @@
+//! What the application's threads and the event loop share: the only meeting place of the two.
+//!
+//! Each structure has one short lock of its own, taken for a few instructions. Lock order, where
+//! two are held: numbers, then a slot, then the worklist.
+
+pub(crate) mod chunks;
+pub(crate) mod group;
+pub(crate) mod inbox;
+pub(crate) mod outbox;
+pub(crate) mod pool;
+pub(crate) mod post;
+pub(crate) mod receiver;
+pub(crate) mod registry;
+pub(crate) mod worklist;
+
+use std::collections::HashMap;
+
+use tofu_msg::{MessageId, Status};
+
+use crate::error::EngineError;
+use crate::options::Options;
+pub(crate) use crate::sync::Arc;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+
+use chunks::Chunks;
+use group::{GroupId, GroupShared};
+use pool::Pool;
+use registry::Registry;
+use worklist::Worklist;
+
+/// Everything that outlives the event loop's thread as long as somebody holds a handle to it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) registry: Registry,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) worklist: Arc<Worklist>,
+    /// Buffers of frames on their way out or in.
+    pub(crate) chunks: Chunks,
+    groups: Mutex<Groups>,
+    last_id: AtomicU64,
+    ended: AtomicBool,
+}
+
+/// The groups alive; ended once, for all.
+#[derive(Debug, Default)]
+struct Groups {
+    alive: HashMap<GroupId, Arc<GroupShared>>,
+    created: u64,
+    ended: Option<Status>,
+}
+
+impl Shared {
+    /// The shared part of an engine whose loop is woken by `wake`.
+    pub(crate) fn new(options: Options, wake: Box<dyn Fn() + Send + Sync>) -> Arc<Shared> {
+        let options = options.normalized();
+        let worklist = Arc::new(Worklist::new(wake));
+        Arc::new(Shared {
+            registry: Registry::new(options.channels),
+            pool: Pool::new(&options, Arc::clone(&worklist)),
+            worklist,
+            chunks: Chunks::default(),
+            groups: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            options,
+        })
+    }
+
+    /// The next automatic message id; never 0.
+    pub(crate) fn next_id(&self) -> MessageId {
+        MessageId::new(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Makes a group.
+    pub(crate) fn create_group(&self) -> Result<Arc<GroupShared>, EngineError> {
+        let mut groups = self.groups.lock();
+        if let Some(status) = groups.ended {
+            return Err(EngineError::from_status(status));
+        }
+        if self.registry.is_closed() {
+            return Err(EngineError::ShutdownStarted);
+        }
+        groups.created += 1;
+        let id = GroupId(groups.created);
+        let group = Arc::new(GroupShared::new(id, self.pool.open_share()));
+        groups.alive.insert(id, Arc::clone(&group));
+        Ok(group)
+    }
+
+    /// Forgets a group that is gone, and what nobody received; returns how much that was.
+    pub(crate) fn forget_group(&self, group: &GroupShared) -> usize {
+        self.groups.lock().alive.remove(&group.id);
+        let mut frames = 0;
+        let mut messages = 0;
+        for delivery in group.inbox.drain() {
+            match delivery {
+                inbox::Delivery::Frames(batch) => frames += batch.count,
+                inbox::Delivery::Message(msg) => {
+                    messages += usize::from(msg.origin() == tofu_msg::Origin::Peer);
+                }
+                inbox::Delivery::EndOfInput(_) => {}
+            }
+        }
+        if frames > 0 {
+            self.pool.refund_frames(group.share, frames);
+        }
+        self.pool.close_share(group.share);
+        frames + messages
+    }
+
+    /// The event loop has ended: nothing opens, every receiver is told, the pool empties.
+    pub(crate) fn end(&self, status: Status) {
+        self.registry.close();
+        let mut groups = self.groups.lock();
+        groups.ended.get_or_insert(status);
+        self.ended.store(true, Ordering::SeqCst);
+        for group in groups.alive.values() {
+            group.inbox.end(status);
+        }
+        drop(groups);
+        self.pool.close();
+    }
+
+    /// Whether the event loop has ended: one load, for calls on the hot path.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Why the event loop has ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Status> {
+        self.groups.lock().ended
+    }
+}

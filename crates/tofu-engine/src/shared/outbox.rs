@@ -1,0 +1,285 @@
+//! A channel's outbox: what has been posted to it and not yet taken by the core, and what may still
+//! be posted.
+//!
+//! It lies in the channel's registry slot under the slot's lock. Closing takes the same lock, so
+//! nothing is ever posted behind a channel's last word or to a number in its next life.
+
+use tofu_addr::Address;
+use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, OpType};
+
+use crate::core::outgoing::Outgoing;
+use crate::core::transport::Token;
+use crate::error::PostErrorKind;
+use crate::msg::Msg;
+use crate::options::Options;
+use crate::shared::group::{GroupId, GroupShared};
+use crate::sync::Arc;
+
+/// Which side of a connection a channel is, or that it is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Role {
+    /// Accepts connections.
+    #[default]
+    Listener,
+    /// Posted the HelloRequest.
+    Initiator,
+    /// Received the HelloRequest.
+    Acceptor,
+}
+
+/// Where the channel of this number is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    /// The number has never been used.
+    #[default]
+    Vacant,
+    Open,
+    /// Nothing may be posted any more; what was posted is still being sent.
+    Closing,
+    /// Its last word has been said; the number rests.
+    Closed,
+}
+
+/// What a new channel is to become.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    Listen {
+        welcome: Msg,
+        address: Address,
+        group: Arc<GroupShared>,
+    },
+    Connect {
+        id: MessageId,
+        address: Address,
+        group: Arc<GroupShared>,
+    },
+}
+
+/// What the core takes out of an outbox.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// First, if the core has not seen the channel yet.
+    pub(crate) opening: Option<Opening>,
+    /// A ByeSignal: before everything else.
+    pub(crate) abort: Option<Msg>,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) token: Option<Token>,
+}
+
+/// Invariants: `queued_messages`/`queued_bytes` count what was posted and not wholly handed to the
+/// kernel, wherever it is; `listed` is set while the number stands in the worklist; `outgoing` is
+/// empty unless the phase is `Open` or `Closing`.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    phase: Phase,
+    role: Role,
+    group: Option<GroupId>,
+    token: Option<Token>,
+    hello_response_posted: bool,
+    bye_request_posted: bool,
+    bye_response_posted: bool,
+    peer_said_bye: bool,
+    listed: bool,
+    opening: Option<Opening>,
+    abort: Option<Msg>,
+    outgoing: Outgoing,
+    queued_messages: usize,
+    queued_bytes: usize,
+    /// A post was refused for a full queue; the application is told when there is room.
+    refused: bool,
+}
+
+/// What posting a frame asks the caller to do once the lock is released.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    /// The number must be put on the worklist.
+    pub(crate) list: bool,
+    /// The copied message, to be put back into the pool.
+    pub(crate) spent: Option<Msg>,
+}
+
+impl Outbox {
+    /// Begins a new life of this number.
+    pub(crate) fn open(&mut self, role: Role, group: GroupId, token: Option<Token>) {
+        *self = Outbox {
+            phase: Phase::Open,
+            role,
+            group: Some(group),
+            token,
+            ..Outbox::default()
+        };
+    }
+
+    /// Whether a message of this header may be posted by `group` now: the checks that depend on the
+    /// channel, in their order.
+    pub(crate) fn admit(
+        &mut self,
+        header: &BinaryHeader,
+        group: GroupId,
+        options: &Options,
+    ) -> Result<(), PostErrorKind> {
+        let op_code = header.op_code;
+        if self.phase == Phase::Vacant {
+            return Err(PostErrorKind::InvalidChannelNumber);
+        }
+        if self.group != Some(group) {
+            return Err(PostErrorKind::InvalidChannelGroup);
+        }
+        self.admit_op_code(op_code)
+            .map_err(PostErrorKind::NotAllowed)?;
+        if self.phase != Phase::Open {
+            return Err(PostErrorKind::ChannelClosed);
+        }
+        if op_code != OpCode::ByeSignal && self.is_full(header.frame_len(), options) {
+            self.refused = true;
+            return Err(PostErrorKind::QueueFull);
+        }
+        Ok(())
+    }
+
+    /// Whether the conversation, as it stands, lets this side say `op_code`; if not, why.
+    fn admit_op_code(&self, op_code: OpCode) -> Result<(), &'static str> {
+        if matches!(op_code, OpCode::HelloRequest | OpCode::WelcomeRequest) {
+            return Err("the channel exists already; a new one is opened on channel 0");
+        }
+        if op_code == OpCode::ByeSignal {
+            return Ok(());
+        }
+        if self.role == Role::Listener {
+            return Err("a listener takes only a ByeSignal");
+        }
+        if op_code == OpCode::WelcomeResponse {
+            return Err("a WelcomeResponse comes from the engine only");
+        }
+        if op_code == OpCode::HelloResponse {
+            if self.role != Role::Acceptor {
+                return Err("only the side that received the HelloRequest answers it");
+            }
+            if self.hello_response_posted {
+                return Err("the HelloRequest has been answered already");
+            }
+        }
+        if self.bye_response_posted {
+            return Err("after a ByeResponse only a ByeSignal may follow");
+        }
+        if op_code == OpCode::ByeResponse {
+            return match self.peer_said_bye {
+                true => Ok(()),
+                false => Err("the peer has sent no ByeRequest to answer"),
+            };
+        }
+        if self.bye_request_posted {
+            return Err("after a ByeRequest only a ByeResponse or a ByeSignal may follow");
+        }
+        Ok(())
+    }
+
+    fn is_full(&self, frame_len: usize, options: &Options) -> bool {
+        self.queued_messages > 0
+            && (self.queued_messages >= options.send_queue_messages
+                || self.queued_bytes + frame_len > options.send_queue_bytes)
+    }
+
+    /// Appends an admitted message's frame.
+    pub(crate) fn append(
+        &mut self,
+        header: &BinaryHeader,
+        message: Msg,
+        large: usize,
+        fresh: impl FnOnce() -> Vec<u8>,
+    ) -> Appended {
+        match header.op_code {
+            OpCode::HelloResponse => self.hello_response_posted = true,
+            OpCode::ByeRequest => self.bye_request_posted = true,
+            OpCode::ByeResponse => self.bye_response_posted = true,
+            _ => {}
+        }
+        self.queued_messages += 1;
+        self.queued_bytes += header.frame_len();
+        let spent = if header.payload_len() >= large {
+            self.outgoing.push_large(header, message);
+            None
+        } else {
+            self.outgoing.push_small(header, &message, fresh);
+            Some(message)
+        };
+        Appended {
+            list: !std::mem::replace(&mut self.listed, true),
+            spent,
+        }
+    }
+
+    /// Puts what the channel is to become; the caller lists the number.
+    pub(crate) fn set_opening(&mut self, opening: Opening) {
+        self.opening = Some(opening);
+        self.listed = true;
+    }
+
+    /// Takes an admitted ByeSignal: the channel's last post. The caller lists the number as urgent.
+    pub(crate) fn set_abort(&mut self, signal: Msg) {
+        self.phase = Phase::Closing;
+        self.abort = Some(signal);
+    }
+
+    /// The core takes what there is.
+    pub(crate) fn take(&mut self) -> Taken {
+        self.listed = false;
+        Taken {
+            opening: self.opening.take(),
+            abort: self.abort.take(),
+            outgoing: std::mem::take(&mut self.outgoing),
+            token: self.token,
+        }
+    }
+
+    /// The core has given the channel a socket.
+    pub(crate) fn set_token(&mut self, token: Token) {
+        self.token = Some(token);
+    }
+
+    /// The peer's ByeRequest is about to be delivered: a ByeResponse may be posted from now on.
+    pub(crate) fn peer_said_bye(&mut self) {
+        self.peer_said_bye = true;
+    }
+
+    /// So much has been handed to the kernel. `true` if the application is to be told that there
+    /// is room again after a refusal.
+    pub(crate) fn settle(&mut self, messages: usize, bytes: usize, options: &Options) -> bool {
+        self.queued_messages -= messages.min(self.queued_messages);
+        self.queued_bytes -= bytes.min(self.queued_bytes);
+        let below_half = self.queued_messages <= options.send_queue_messages / 2
+            && self.queued_bytes <= options.send_queue_bytes / 2;
+        self.phase == Phase::Open && below_half && std::mem::take(&mut self.refused)
+    }
+
+    /// Nothing more may be posted; what is queued goes to the core.
+    pub(crate) fn begin_closing(&mut self) -> Taken {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Closing;
+        }
+        self.take()
+    }
+
+    /// The channel has ended: whatever was posted up to now goes to the core, nothing follows.
+    pub(crate) fn close(&mut self) -> Taken {
+        self.phase = Phase::Closed;
+        self.token = None;
+        (self.queued_messages, self.queued_bytes) = (0, 0);
+        self.take()
+    }
+}
+
+/// The op codes that open a channel.
+pub(crate) fn opens_channel(op_code: OpCode) -> bool {
+    matches!(op_code, OpCode::HelloRequest | OpCode::WelcomeRequest)
+}
+
+/// Whether `more` may be set on this op code.
+pub(crate) fn may_continue(op_code: OpCode) -> bool {
+    op_code.op_type() == OpType::Regular
+}
+
+/// A channel's number as an index.
+pub(crate) fn index(number: ChannelNumber) -> usize {
+    usize::from(number.value())
+}

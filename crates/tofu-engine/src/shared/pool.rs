@@ -1,0 +1,430 @@
+//! The pool: messages kept for reuse, and the count of those in use.
+//!
+//! Called by the application's threads (get, put, receiving) and by the core (how much may still be
+//! read). It holds no message back: `get` with `Allocation::Always` creates one where none is free;
+//! what is bounded is how much the engine reads on top of what the application holds.
+
+use tofu_msg::Message;
+
+use crate::msg::{Envelope, Msg};
+use crate::options::Options;
+use crate::shared::worklist::Worklist;
+use crate::sync::{Arc, Mutex};
+
+/// How [`get`](crate::Reactor::get) finds a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Allocation {
+    /// Only from the pool: `None` when it has none free.
+    PoolOnly,
+    /// From the pool, or a new one.
+    Always,
+}
+
+/// Which group's share of the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShareIndex(u32);
+
+/// Unused messages and the count of those in use; shared by all threads of one engine.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    worklist: Arc<Worklist>,
+    maximum: usize,
+    share_maximum: usize,
+    maximum_bytes: usize,
+    /// A returned message with more capacity than this gives its buffers back.
+    keep_capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Last in, first out: the one used last is the one in the cache.
+    #[expect(
+        clippy::vec_box,
+        reason = "a message is handed out by pointer, never moved"
+    )]
+    free: Vec<Box<Envelope>>,
+    /// Capacity of all in `free`.
+    free_bytes: usize,
+    all: Usage,
+    shares: Vec<Share>,
+    /// Shares whose group is gone and whose messages have all returned.
+    vacant: Vec<u32>,
+    closed: bool,
+}
+
+/// Invariant: `frames <= in_use`.
+#[derive(Debug, Default, Clone, Copy)]
+struct Usage {
+    /// Messages out of the pool, and frames waiting in inboxes.
+    in_use: usize,
+    /// The part of `in_use` that are frames waiting in inboxes.
+    frames: usize,
+    /// The core found no room here and waits to be told.
+    hungry: bool,
+}
+
+#[derive(Debug, Default)]
+struct Share {
+    usage: Usage,
+    abandoned: bool,
+}
+
+impl Usage {
+    /// Whether somebody waits and there is reason to go on: a good part is free, or nothing more
+    /// is queued, so that the application would wait for us.
+    fn should_resume(&self, maximum: usize) -> bool {
+        self.hungry
+            && self.in_use < maximum
+            && (self.frames == 0 || self.in_use <= maximum - maximum / 4)
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(options: &Options, worklist: Arc<Worklist>) -> Arc<Pool> {
+        let pool = Arc::new(Pool {
+            state: Mutex::default(),
+            worklist,
+            maximum: options.pool_maximum,
+            share_maximum: (options.pool_maximum / 2).max(1),
+            maximum_bytes: options.pool_bytes,
+            keep_capacity: (options.pool_bytes / options.pool_maximum).max(4096),
+        });
+        let fresh = (0..options.pool_initial).map(|_| pool.create()).collect();
+        pool.state.lock().free = fresh;
+        pool
+    }
+
+    fn create(self: &Arc<Pool>) -> Box<Envelope> {
+        Box::new(Envelope::new(Message::default(), Some(Arc::clone(self))))
+    }
+
+    /// A message for the application; counted as in use until it is put.
+    pub(crate) fn get(self: &Arc<Pool>, allocation: Allocation) -> Option<Msg> {
+        let mut state = self.state.lock();
+        let free = state.take_free();
+        if free.is_none() && allocation == Allocation::PoolOnly {
+            return None;
+        }
+        state.all.in_use += 1;
+        drop(state);
+        Some(Msg::from_envelope(free.unwrap_or_else(|| self.create())))
+    }
+
+    /// A message for a frame that has been taken out of an inbox: it was counted as a frame and
+    /// is now counted as a message.
+    pub(crate) fn exchange_frame(self: &Arc<Pool>, share: ShareIndex) -> Msg {
+        let mut state = self.state.lock();
+        let free = state.take_free();
+        state.for_usage(share, |usage| usage.frames -= 1);
+        let resume = self.is_resume_due(&mut state, Some(share));
+        drop(state);
+        self.announce(resume);
+        let mut envelope = free.unwrap_or_else(|| self.create());
+        envelope.share = Some(share);
+        Msg::from_envelope(envelope)
+    }
+
+    /// A message for a frame that the core assembles itself.
+    pub(crate) fn get_for_delivery(self: &Arc<Pool>, share: ShareIndex) -> Msg {
+        let mut state = self.state.lock();
+        let free = state.take_free();
+        state.for_usage(share, |usage| usage.in_use += 1);
+        drop(state);
+        let mut envelope = free.unwrap_or_else(|| self.create());
+        envelope.share = Some(share);
+        Msg::from_envelope(envelope)
+    }
+
+    /// Takes a message back from somebody who may know this very pool: the usual, cheaper way.
+    pub(crate) fn recycle(self: &Arc<Pool>, mut msg: Msg) {
+        let ours = msg
+            .envelope_mut()
+            .home
+            .as_ref()
+            .is_some_and(|home| Arc::ptr_eq(home, self));
+        match msg.into_envelope() {
+            Some(envelope) if ours => self.take_back(envelope),
+            Some(envelope) => Pool::put(envelope),
+            None => {}
+        }
+    }
+
+    /// Takes an envelope back to wherever it belongs; one without a pool is freed.
+    pub(crate) fn put(envelope: Box<Envelope>) {
+        if let Some(pool) = envelope.home.clone() {
+            pool.take_back(envelope);
+        }
+    }
+
+    /// Keeps an envelope of this pool, or frees it when there are enough.
+    fn take_back(&self, mut envelope: Box<Envelope>) {
+        let share = envelope.share;
+        envelope.reset();
+        if envelope.message.capacity() > self.keep_capacity {
+            envelope.message.shrink_to(0);
+        }
+        let capacity = envelope.message.capacity();
+        let mut state = self.state.lock();
+        state.release(share, 1, 0);
+        let resume = self.is_resume_due(&mut state, share);
+        let keep = !state.closed
+            && state.free.len() < self.maximum
+            && state.free_bytes + capacity <= self.maximum_bytes;
+        let surplus = if keep {
+            state.free_bytes += capacity;
+            state.free.push(envelope);
+            None
+        } else {
+            Some(envelope)
+        };
+        drop(state);
+        drop(surplus);
+        self.announce(resume);
+    }
+
+    /// Frames of a group have been put into its inbox.
+    pub(crate) fn charge_frames(&self, share: ShareIndex, frames: usize) {
+        let mut state = self.state.lock();
+        state.for_usage(share, |usage| {
+            usage.in_use += frames;
+            usage.frames += frames;
+        });
+    }
+
+    /// Frames went from an inbox to nowhere: their group was destroyed.
+    pub(crate) fn refund_frames(&self, share: ShareIndex, frames: usize) {
+        let mut state = self.state.lock();
+        state.release(Some(share), frames, frames);
+        let resume = self.is_resume_due(&mut state, Some(share));
+        drop(state);
+        self.announce(resume);
+    }
+
+    /// How many more frames may be delivered to a group. Where that is none, the pool remembers
+    /// to tell the worklist when there is room again.
+    pub(crate) fn room(&self, share: ShareIndex) -> usize {
+        let mut state = self.state.lock();
+        let all = self.maximum.saturating_sub(state.all.in_use);
+        let part = self
+            .share_maximum
+            .saturating_sub(state.share(share).usage.in_use);
+        if all == 0 {
+            state.all.hungry = true;
+        }
+        if part == 0 {
+            state.share(share).usage.hungry = true;
+        }
+        all.min(part)
+    }
+
+    /// Opens a share for a new group.
+    pub(crate) fn open_share(&self) -> ShareIndex {
+        let mut state = self.state.lock();
+        if let Some(index) = state.vacant.pop() {
+            state.share(ShareIndex(index)).abandoned = false;
+            return ShareIndex(index);
+        }
+        state.shares.push(Share::default());
+        // As many shares as groups alive: memory ends long before u32 does.
+        ShareIndex(u32::try_from(state.shares.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Gives a share back; it is used again once all of its messages have returned.
+    pub(crate) fn close_share(&self, share: ShareIndex) {
+        let mut state = self.state.lock();
+        state.share(share).abandoned = true;
+        state.vacate_if_empty(share);
+    }
+
+    /// The engine has ended: nothing is kept any more, and the pool's messages no longer keep it.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.free_bytes = 0;
+        let free = std::mem::take(&mut state.free);
+        drop(state);
+        drop(free);
+    }
+
+    #[cfg(test)]
+    /// Messages in use now: held by the application or waiting as frames.
+    pub(crate) fn in_use(&self) -> usize {
+        self.state.lock().all.in_use
+    }
+
+    #[cfg(test)]
+    /// Messages free for use now.
+    pub(crate) fn free(&self) -> usize {
+        self.state.lock().free.len()
+    }
+
+    fn is_resume_due(&self, state: &mut State, share: Option<ShareIndex>) -> bool {
+        let mut due = state.all.should_resume(self.maximum);
+        if due {
+            state.all.hungry = false;
+        }
+        if let Some(share) = share {
+            let usage = &mut state.share(share).usage;
+            if usage.should_resume(self.share_maximum) {
+                usage.hungry = false;
+                due = true;
+            }
+        }
+        due
+    }
+
+    fn announce(&self, resume: bool) {
+        if resume {
+            self.worklist.pool_has_room();
+        }
+    }
+}
+
+impl State {
+    fn take_free(&mut self) -> Option<Box<Envelope>> {
+        let envelope = self.free.pop()?;
+        self.free_bytes -= envelope.message.capacity().min(self.free_bytes);
+        Some(envelope)
+    }
+
+    fn share(&mut self, share: ShareIndex) -> &mut Share {
+        &mut self.shares[share.0 as usize]
+    }
+
+    fn for_usage(&mut self, share: ShareIndex, change: impl Fn(&mut Usage)) {
+        change(&mut self.all);
+        change(&mut self.share(share).usage);
+    }
+
+    fn release(&mut self, share: Option<ShareIndex>, in_use: usize, frames: usize) {
+        let subtract = |usage: &mut Usage| {
+            debug_assert!(
+                usage.in_use >= in_use && usage.frames >= frames,
+                "{usage:?}"
+            );
+            usage.in_use = usage.in_use.saturating_sub(in_use);
+            usage.frames = usage.frames.saturating_sub(frames);
+        };
+        subtract(&mut self.all);
+        if let Some(share) = share {
+            subtract(&mut self.share(share).usage);
+            self.vacate_if_empty(share);
+        }
+    }
+
+    fn vacate_if_empty(&mut self, share: ShareIndex) {
+        let entry = self.share(share);
+        if entry.abandoned && entry.usage.in_use == 0 {
+            *entry = Share::default();
+            self.vacant.push(share.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(initial: usize, maximum: usize) -> Arc<Pool> {
+        let options = Options::default()
+            .pool_initial(initial)
+            .pool_maximum(maximum)
+            .normalized();
+        Pool::new(&options, Arc::new(Worklist::new(Box::new(|| {}))))
+    }
+
+    #[test]
+    fn the_smallest_pool_gives_one_then_none_and_always_one_more() {
+        let pool = pool(1, 1);
+        let first = pool.get(Allocation::Always).unwrap();
+        assert!(pool.get(Allocation::PoolOnly).is_none());
+        let second = pool.get(Allocation::Always).unwrap();
+        assert_eq!(pool.in_use(), 2);
+        drop(first);
+        pool.recycle(second);
+        assert_eq!(
+            (pool.in_use(), pool.free()),
+            (0, 1),
+            "one is kept, one is freed"
+        );
+    }
+
+    #[test]
+    fn a_message_comes_back_as_new_and_a_grown_one_without_its_buffers() {
+        let pool = pool(1, 16_384);
+        let mut msg = pool.get(Allocation::PoolOnly).unwrap();
+        msg.body_mut().append(&[7; 60_000]).unwrap();
+        msg.set_message_id(9.into());
+        drop(msg);
+        let msg = pool.get(Allocation::PoolOnly).unwrap();
+        assert_eq!(msg.body().len(), 0);
+        assert!(!msg.message_id().is_assigned());
+        assert!(msg.capacity() <= 4096);
+    }
+
+    #[test]
+    fn frames_and_messages_count_against_the_whole_and_the_share() {
+        let pool = pool(0, 8);
+        let (one, two) = (pool.open_share(), pool.open_share());
+        assert_eq!(pool.room(one), 4, "half of the pool");
+        pool.charge_frames(one, 4);
+        assert_eq!((pool.room(one), pool.room(two)), (0, 4));
+        let msg = pool.exchange_frame(one);
+        assert_eq!(pool.room(one), 0, "a frame has become a message");
+        drop(msg);
+        assert_eq!(pool.room(one), 1);
+        pool.refund_frames(one, 3);
+        assert_eq!((pool.room(one), pool.in_use()), (4, 0));
+    }
+
+    #[test]
+    fn a_share_is_used_again_only_when_its_messages_have_returned() {
+        let pool = pool(0, 8);
+        let share = pool.open_share();
+        let msg = pool.get_for_delivery(share);
+        pool.close_share(share);
+        assert_ne!(pool.open_share(), share);
+        drop(msg);
+        assert_eq!(pool.open_share(), share);
+    }
+
+    #[test]
+    fn a_closed_pool_keeps_nothing() {
+        let pool = pool(4, 8);
+        let msg = pool.get(Allocation::Always).unwrap();
+        pool.close();
+        drop(msg);
+        assert_eq!((pool.free(), pool.in_use()), (0, 0));
+        assert_eq!(Arc::strong_count(&pool), 1, "no message keeps the pool");
+    }
+
+    #[test]
+    fn the_worklist_hears_of_room_after_hunger_and_only_then() {
+        let options = Options::default()
+            .pool_initial(0)
+            .pool_maximum(8)
+            .normalized();
+        let worklist = Arc::new(Worklist::new(Box::new(|| {})));
+        let pool = Pool::new(&options, Arc::clone(&worklist));
+        let told = || {
+            let mut work = crate::shared::worklist::Work::default();
+            worklist.take(&mut work);
+            work.pool_room
+        };
+        let share = pool.open_share();
+        pool.charge_frames(share, 4);
+        drop(pool.exchange_frame(share));
+        assert!(!told(), "nobody was refused");
+        pool.charge_frames(share, 1);
+        assert_eq!(pool.room(share), 0);
+        drop(pool.exchange_frame(share));
+        assert!(told(), "a quarter of the share is free");
+        pool.charge_frames(share, 1);
+        assert_eq!(pool.room(share), 0);
+        let held: Vec<Msg> = (0..4).map(|_| pool.exchange_frame(share)).collect();
+        assert!(!told());
+        drop(held);
+        assert!(told(), "the first that returns, for nothing else is queued");
+    }
+}

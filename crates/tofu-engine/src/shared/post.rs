@@ -1,0 +1,198 @@
+//! Posting: from a message in the application's hands to its frame in a channel's outbox.
+//!
+//! Runs on the application's thread, takes one slot lock, and makes at most one system call (to wake
+//! a sleeping loop). On any refusal the caller has the very same message back.
+
+use tofu_addr::Address;
+use tofu_msg::{BinaryHeader, ChannelNumber, OpCode, Role as OpRole, Status};
+
+use crate::error::{PostError, PostErrorKind};
+use crate::msg::Msg;
+use crate::shared::Shared;
+use crate::shared::group::GroupShared;
+use crate::shared::outbox::{Opening, Role, may_continue, opens_channel};
+use crate::sync::Arc;
+
+impl Shared {
+    /// Posts a message for a group. Returns its header with channel number and id filled in.
+    pub(crate) fn post(
+        &self,
+        group: &Arc<GroupShared>,
+        mut msg: Msg,
+    ) -> Result<BinaryHeader, PostError> {
+        let header = match self.check(&msg) {
+            Ok(header) => header,
+            Err(kind) => return Err(PostError::new(kind, msg)),
+        };
+        if opens_channel(header.op_code) && !header.channel_number.is_assigned() {
+            return match Address::parse(&msg) {
+                Ok(address) => self.open_channel(group, header, address, msg),
+                Err(error) => Err(PostError::address(error, msg)),
+            };
+        }
+        if opens_channel(header.op_code) {
+            // The order of checks puts a bad address before a channel that exists.
+            if let Err(error) = Address::parse(&msg) {
+                return Err(PostError::address(error, msg));
+            }
+        }
+        if header.op_code == OpCode::ByeSignal {
+            return self.abort_channel(group, header, msg);
+        }
+        msg.drop_side();
+        self.append(group, header, msg)
+    }
+
+    /// The checks that need nothing but the message; then the header as it will travel.
+    fn check(&self, msg: &Msg) -> Result<BinaryHeader, PostErrorKind> {
+        let op_code = msg.op_code();
+        let unidentified = !msg.message_id().is_assigned();
+        if op_code.role() == OpRole::Response && unidentified {
+            return Err(PostErrorKind::InvalidMessageId);
+        }
+        if msg.more() && !may_continue(op_code) {
+            return Err(PostErrorKind::InvalidMoreUsage);
+        }
+        if !msg.channel_number().is_assigned() && !opens_channel(op_code) {
+            return Err(PostErrorKind::InvalidChannelNumber);
+        }
+        let mut header = msg.header();
+        header.engine_origin = false;
+        header.status = Status::SUCCESS;
+        if unidentified {
+            header.message_id = self.next_id();
+        }
+        Ok(header)
+    }
+
+    /// Gives a WelcomeRequest or HelloRequest its channel.
+    fn open_channel(
+        &self,
+        group: &Arc<GroupShared>,
+        mut header: BinaryHeader,
+        address: Address,
+        msg: Msg,
+    ) -> Result<BinaryHeader, PostError> {
+        let mut message = Some(msg);
+        let opened = self.registry.open(|number, outbox| {
+            if group.is_destroyed() {
+                return Err(PostErrorKind::InvalidChannelGroup);
+            }
+            let Some(mut msg) = message.take() else {
+                return Ok(());
+            };
+            msg.drop_side();
+            header.channel_number = number;
+            if header.op_code == OpCode::WelcomeRequest {
+                msg.set_channel_number(number);
+                msg.set_message_id(header.message_id);
+                outbox.open(Role::Listener, group.id, None);
+                let group = Arc::clone(group);
+                outbox.set_opening(Opening::Listen {
+                    welcome: msg,
+                    address,
+                    group,
+                });
+            } else {
+                outbox.open(Role::Initiator, group.id, None);
+                let group = Arc::clone(group);
+                let id = header.message_id;
+                outbox.set_opening(Opening::Connect { id, address, group });
+                let large = self.options.large_message;
+                let fresh = || self.chunks.take_empty();
+                message = outbox.append(&header, msg, large, fresh).spent;
+            }
+            self.worklist.add_dirty_quietly(number);
+            Ok(())
+        });
+        match (opened, message) {
+            (Ok(_), spent) => {
+                self.worklist.wake_if_asleep();
+                self.recycle(spent);
+                Ok(header)
+            }
+            (Err(kind), Some(msg)) => Err(PostError::new(self.refine(kind), msg)),
+            (Err(_), None) => unreachable!("a refused opening has not taken the message"),
+        }
+    }
+
+    /// Queues a frame behind the others of its channel.
+    fn append(
+        &self,
+        group: &Arc<GroupShared>,
+        header: BinaryHeader,
+        msg: Msg,
+    ) -> Result<BinaryHeader, PostError> {
+        let number = header.channel_number;
+        let Some(slot) = self.registry.slot(number) else {
+            return Err(PostError::new(
+                self.refine(PostErrorKind::InvalidChannelNumber),
+                msg,
+            ));
+        };
+        let mut outbox = slot.lock();
+        if let Err(kind) = outbox.admit(&header, group.id, &self.options) {
+            drop(outbox);
+            return Err(PostError::new(self.refine(kind), msg));
+        }
+        let large = self.options.large_message;
+        let appended = outbox.append(&header, msg, large, || self.chunks.take_empty());
+        drop(outbox);
+        if appended.list {
+            self.worklist.add_dirty(number);
+        }
+        self.recycle(appended.spent);
+        Ok(header)
+    }
+
+    /// Takes a ByeSignal: it overtakes all that is queued.
+    fn abort_channel(
+        &self,
+        group: &Arc<GroupShared>,
+        header: BinaryHeader,
+        mut msg: Msg,
+    ) -> Result<BinaryHeader, PostError> {
+        let number: ChannelNumber = header.channel_number;
+        let Some(slot) = self.registry.slot(number) else {
+            return Err(PostError::new(
+                self.refine(PostErrorKind::InvalidChannelNumber),
+                msg,
+            ));
+        };
+        let mut outbox = slot.lock();
+        if let Err(kind) = outbox.admit(&header, group.id, &self.options) {
+            drop(outbox);
+            return Err(PostError::new(self.refine(kind), msg));
+        }
+        msg.drop_side();
+        msg.set_message_id(header.message_id);
+        outbox.set_abort(msg);
+        drop(outbox);
+        self.worklist.add(|work| work.urgent.push(number));
+        Ok(header)
+    }
+
+    fn recycle(&self, spent: Option<Msg>) {
+        if let Some(msg) = spent {
+            self.pool.recycle(msg);
+        }
+    }
+
+    /// A refusal that only says that the channel is not there is, once the engine is stopping,
+    /// told as what it is.
+    fn refine(&self, kind: PostErrorKind) -> PostErrorKind {
+        let gone = matches!(
+            kind,
+            PostErrorKind::InvalidChannelNumber
+                | PostErrorKind::InvalidChannelGroup
+                | PostErrorKind::ChannelClosed
+                | PostErrorKind::ShutdownStarted
+        );
+        match self.ended() {
+            Some(Status::PROCESSING_FAILED) if gone => PostErrorKind::ProcessingFailed,
+            Some(_) if gone => PostErrorKind::ShutdownStarted,
+            None if gone && self.registry.is_closed() => PostErrorKind::ShutdownStarted,
+            _ => kind,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The receiving end of a group: takes deliveries out of the inbox and builds messages of them.
+//!
+//! Owned by the one thread that receives. What it has taken out in one go it hands out without
+//! another look at the inbox.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tofu_msg::{FrameRef, Origin, Parse, Status};
+
+use crate::msg::Msg;
+use crate::shared::Shared;
+use crate::shared::group::GroupShared;
+use crate::shared::inbox::{Delivery, Fetched, Frames};
+
+/// What has been taken out of the inbox and not yet handed out.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    taken: VecDeque<Delivery>,
+    /// The frames being handed out.
+    current: Frames,
+}
+
+impl Receiver {
+    /// The next message; `Ok(None)` when none came within `timeout`.
+    pub(crate) fn receive(
+        &mut self,
+        shared: &Shared,
+        group: &GroupShared,
+        timeout: Duration,
+    ) -> Result<Option<Msg>, Status> {
+        if let Some(msg) = self.next_taken(shared, group) {
+            return Ok(Some(msg));
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let (fetched, starved) = group.inbox.fetch(&mut self.taken, deadline);
+            if starved {
+                shared.worklist.add(|work| work.inbox_room.push(group.id));
+            }
+            match fetched {
+                Fetched::Nothing => return Ok(None),
+                Fetched::Ended(status) => return Err(status),
+                Fetched::Some => {}
+            }
+            if let Some(msg) = self.next_taken(shared, group) {
+                return Ok(Some(msg));
+            }
+        }
+    }
+
+    /// The next message of what has been taken out already.
+    fn next_taken(&mut self, shared: &Shared, group: &GroupShared) -> Option<Msg> {
+        loop {
+            if self.current.count > 0 {
+                return Some(self.next_frame(shared, group));
+            }
+            match self.taken.pop_front()? {
+                Delivery::Frames(frames) => self.current = frames,
+                Delivery::Message(msg) => return Some(msg),
+                Delivery::EndOfInput(token) => {
+                    shared.worklist.add(|work| work.read_to_end.push(token));
+                }
+            }
+        }
+    }
+
+    /// Builds the message of the next frame.
+    fn next_frame(&mut self, shared: &Shared, group: &GroupShared) -> Msg {
+        let mut msg = shared.pool.exchange_frame(group.share);
+        let frames = &mut self.current;
+        if let Ok(Parse::Complete(frame)) = FrameRef::parse(&frames.bytes[frames.start..frames.end])
+        {
+            msg.load(&frame);
+            msg.set_origin(Origin::Peer);
+            frames.start += frame.frame_len();
+        } else {
+            debug_assert!(false, "a frame of {frames:?} was not validated");
+        }
+        frames.count -= 1;
+        if frames.count == 0 {
+            let buffer = std::mem::take(frames).bytes;
+            shared.chunks.give(buffer);
+        }
+        msg
+    }
+
+    /// Gives up what has been taken out: how many messages of peers nobody received.
+    pub(crate) fn abandon(&mut self, shared: &Shared, group: &GroupShared) -> usize {
+        let mut frames = std::mem::take(&mut self.current).count;
+        let mut messages = 0;
+        for delivery in self.taken.drain(..) {
+            match delivery {
+                Delivery::Frames(batch) => frames += batch.count,
+                Delivery::Message(msg) => messages += usize::from(msg.origin() == Origin::Peer),
+                Delivery::EndOfInput(_) => {}
+            }
+        }
+        if frames > 0 {
+            shared.pool.refund_frames(group.share, frames);
+        }
+        frames + messages
+    }
+}
