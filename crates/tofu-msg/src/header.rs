@@ -88,6 +88,18 @@ impl BinaryHeader {
         .as_bytes()
     }
 
+    /// The channel: on the wire the sender's own number, in memory ours.
+    #[inline]
+    pub const fn channel_number(&self) -> ChannelNumber {
+        self.channel_number
+    }
+
+    /// The message id.
+    #[inline]
+    pub const fn message_id(&self) -> MessageId {
+        self.message_id
+    }
+
     /// Length of what follows the header in bytes, 0 to 131070.
     #[inline]
     pub const fn payload_len(&self) -> usize {

@@ -28,7 +28,7 @@ fn hello_request_bye() {
     let endpoint = Address::parse(&ready).unwrap().into_endpoint();
     let mut hello = client.message().unwrap();
     Address::connect_to(endpoint).format(&mut hello).unwrap();
-    let channel = cg.post(hello).unwrap().channel_number;
+    let channel = cg.post(hello).unwrap().channel_number();
     let mut request = client.message().unwrap();
     request.set_channel_number(channel);
     request.body_mut().append(b"ping").unwrap();

@@ -221,7 +221,7 @@ mod tests {
     fn message(id: u64, body: usize) -> Message {
         let mut message = Message::new(OpCode::Signal);
         message.set_message_id(id.into());
-        message.body_mut().append(&vec![id as u8; body]).unwrap();
+        message.body_mut().append(&vec![7; body]).unwrap();
         message
     }
 
