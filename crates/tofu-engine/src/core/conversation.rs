@@ -231,3 +231,6 @@ impl Conversation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,11 +154,11 @@ impl<T: Transport> Channel<T> {
             return Err(Ending::new(Manner::Gone, Status::PEER_DISCONNECTED, text));
         }
         match self.conversation.state() {
-            State::Greeting | State::ByeSent => Err(self.gone()),
+            State::Connecting | State::Greeting | State::ByeSent => Err(self.gone()),
             State::ByeCrossed if self.conversation.is_confirmed() => Err(Ending::confirmed()),
             State::ByeCrossed => Err(self.gone()),
             State::Draining => Err(Ending::answered()),
-            State::Connecting | State::Open | State::ByeReceived => {
+            State::Open | State::ByeReceived => {
                 self.input_ended = true;
                 if self.finishing.is_none() {
                     // The peer may still read: what the application answers to the last of its

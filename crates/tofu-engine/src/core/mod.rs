@@ -23,3 +23,8 @@ mod table;
 pub(crate) mod time;
 mod timers;
 pub(crate) mod transport;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -252,6 +252,12 @@ impl Outbox {
         self.phase == Phase::Open && below_half && std::mem::take(&mut self.refused)
     }
 
+    /// Whether nothing is queued anywhere, and nothing counted as such.
+    #[cfg(test)]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.outgoing.is_empty() && self.queued_messages == 0 && self.queued_bytes == 0
+    }
+
     /// Nothing more may be posted; what is queued goes to the core.
     pub(crate) fn begin_closing(&mut self) -> Taken {
         if self.phase == Phase::Open {

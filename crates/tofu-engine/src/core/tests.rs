@@ -1,0 +1,178 @@
+//! The core as a whole, over memory: streams cut at every byte, endings, deadlines.
+
+use std::time::Duration;
+
+use tofu_msg::{ChannelNumber, Message, MessageId, OpCode, Origin, Status};
+
+use crate::core::testing::Net;
+use crate::options::Options;
+
+/// A conversation's messages with bodies that are small, large and empty.
+fn messages(channel: ChannelNumber) -> Vec<Message> {
+    [
+        (OpCode::Request, 0),
+        (OpCode::Signal, 3),
+        (OpCode::Request, 100),
+        (OpCode::Signal, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(index, (op_code, len))| {
+        let mut message = Message::new(op_code);
+        message.set_channel_number(channel);
+        message.set_message_id(MessageId::new(index as u64 + 10));
+        message
+            .text_headers_mut()
+            .append("Index", index.to_string())
+            .unwrap();
+        message.body_mut().append(&vec![index as u8; len]).unwrap();
+        message
+    })
+    .collect()
+}
+
+/// Large frames begin at 64 bytes, so that both kinds are cut.
+fn options() -> Options {
+    Options::default().large_message(64)
+}
+
+fn conversation_arrives_whole(read_limit: usize, write_limit: usize) {
+    let mut net = Net::new(&options(), read_limit, write_limit);
+    let channel = net.hello().channel_number;
+    let sent = messages(channel);
+    for message in &sent {
+        net.post(1, message.clone());
+    }
+    net.turns(1200);
+    let hello = net.receive(0).unwrap();
+    assert_eq!(hello.op_code(), OpCode::HelloRequest);
+    for message in &sent {
+        let received = net.receive(0).expect("every message arrives");
+        assert_eq!(received.op_code(), message.op_code());
+        assert_eq!(received.origin(), Origin::Peer);
+        assert_eq!(received.message_id(), message.message_id());
+        assert_eq!(received.channel_number(), hello.channel_number());
+        assert_eq!(
+            received.text_headers().as_bytes(),
+            message.text_headers().as_bytes()
+        );
+        assert_eq!(received.body().as_bytes(), message.body().as_bytes());
+    }
+    assert!(net.receive(0).is_none());
+    let registry = &net.sides[1].shared.registry;
+    let idle = registry
+        .with(channel, |outbox| outbox.is_settled())
+        .unwrap();
+    assert!(idle, "nothing is counted as queued any more");
+}
+
+#[test]
+fn a_conversation_cut_at_every_byte_arrives_whole() {
+    for limit in 1..=300 {
+        conversation_arrives_whole(limit, usize::MAX);
+        conversation_arrives_whole(usize::MAX, limit);
+    }
+    conversation_arrives_whole(1, 1);
+}
+
+#[test]
+fn tiny_limits_deliver_everything_in_order() {
+    let tiny = Options::default()
+        .pool_maximum(1)
+        .inbox_messages(1)
+        .turn_messages(1)
+        .turn_bytes(1)
+        .large_message(1);
+    for options in [tiny.clone(), tiny.large_message(1000)] {
+        let mut net = Net::new(&options, 7, 11);
+        let channel = net.hello().channel_number;
+        for message in messages(channel) {
+            net.post(1, message);
+        }
+        let mut ids = Vec::new();
+        for _ in 0..1000 {
+            net.turns(1);
+            while let Some(msg) = net.receive(0) {
+                if msg.origin() == Origin::Peer {
+                    ids.push((msg.op_code(), msg.body().len()));
+                }
+            }
+        }
+        let expected = [
+            (OpCode::HelloRequest, 0),
+            (OpCode::Request, 0),
+            (OpCode::Signal, 3),
+            (OpCode::Request, 100),
+            (OpCode::Signal, 1),
+        ];
+        assert_eq!(ids, expected);
+    }
+}
+
+#[test]
+fn a_handshake_that_does_not_come_ends_in_silence() {
+    let mut net = Net::new(&Options::default(), usize::MAX, 0);
+    net.hello();
+    net.settle();
+    net.pass(Duration::from_secs(11));
+    net.settle();
+    assert!(net.receive(0).is_none(), "the application never knew it");
+    let hello = net.receive(1).unwrap();
+    assert_eq!(
+        (hello.op_code(), hello.origin()),
+        (OpCode::HelloResponse, Origin::Engine)
+    );
+    assert_eq!(hello.status(), Status::PEER_DISCONNECTED);
+    assert_eq!(net.receive(1).unwrap().status(), Status::CHANNEL_CLOSED);
+}
+
+#[test]
+fn a_frame_that_is_not_finished_ends_its_channel() {
+    let mut net = Net::new(&Options::default(), usize::MAX, usize::MAX);
+    let channel = net.hello().channel_number;
+    net.settle();
+    net.receive(0).unwrap();
+    net.world.borrow_mut().write_limit = 20;
+    net.post(1, messages(channel).remove(2));
+    net.turns(3);
+    net.world.borrow_mut().write_limit = 0;
+    net.pass(Duration::from_secs(31));
+    net.settle();
+    let closed = net.receive(0).unwrap();
+    let info = closed.close_info().unwrap();
+    assert_eq!(info.cause.status(), Status::FRAME_TIMEOUT);
+    assert!(info.partial_frame_bytes > 0);
+}
+
+#[test]
+fn what_a_peer_sent_before_it_ended_is_delivered_before_the_last_word() {
+    let mut net = Net::new(&Options::default(), 5, usize::MAX);
+    let channel = net.hello().channel_number;
+    for message in messages(channel) {
+        net.post(1, message);
+    }
+    net.turns(3);
+    let shared = std::sync::Arc::clone(&net.sides[1].shared);
+    shared
+        .worklist
+        .add(|work| work.shutdown = Some(Duration::from_secs(1)));
+    net.turns(200);
+    let mut received = 0;
+    let mut closed = None;
+    for _ in 0..500 {
+        net.turns(1);
+        match net.receive(0) {
+            Some(msg) if msg.close_info().is_some() => closed = Some(msg),
+            Some(_) if closed.is_none() => received += 1,
+            Some(msg) => panic!("{msg:?} behind the last word"),
+            None => {}
+        }
+    }
+    let closed = closed.expect("the last word comes");
+    assert_eq!(received, 5);
+    assert_eq!(
+        closed.close_info().unwrap().cause.status(),
+        Status::PEER_DISCONNECTED
+    );
+    assert!(net.receive(0).is_none());
+}
