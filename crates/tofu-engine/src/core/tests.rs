@@ -134,7 +134,7 @@ fn a_frame_that_is_not_finished_ends_its_channel() {
     net.receive(0).unwrap();
     net.world.borrow_mut().write_limit = 20;
     net.post(1, messages(channel).remove(2));
-    net.turns(3);
+    net.turns(6);
     net.world.borrow_mut().write_limit = 0;
     net.pass(Duration::from_secs(31));
     net.settle();
