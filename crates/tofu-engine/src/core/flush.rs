@@ -146,16 +146,25 @@ impl<T: Transport> Channel<T> {
                 Ok(())
             }
             Some(Sent::Confirmed) => Err(Ending::confirmed()),
-            Some(Sent::Drain) => {
-                let at = desk.now.after(desk.options().linger_timeout);
-                self.deadlines.phase = Some((at, Status::LINGER_TIMEOUT));
-                let stream = self.stream.as_mut();
-                match stream.map(Stream::shutdown_write) {
-                    Some(Err(_)) => Err(Ending::answered()),
-                    _ => Ok(()),
-                }
-            }
+            Some(Sent::Drain) => self.begin_draining(desk),
         }
+    }
+
+    /// Our last word is out: ends our direction and reads the peer's away.
+    fn begin_draining(&mut self, desk: &Desk) -> Result<(), Ending> {
+        let ended = match &mut self.stream {
+            Some(stream) => stream.shutdown_write().is_err() || self.input_ended,
+            None => true,
+        };
+        if ended {
+            return Err(Ending::answered());
+        }
+        let at = desk.now.after(desk.options().linger_timeout);
+        self.deadlines.phase = Some((at, Status::LINGER_TIMEOUT));
+        // What is read from here on goes nowhere: no room is needed for it.
+        (self.parked, self.undelivered) = (false, false);
+        self.readable = true;
+        Ok(())
     }
 
     /// A channel that only had to send the rest is done when that is sent.
