@@ -39,6 +39,8 @@ pub enum Notice {
     SendQueueReady,
     /// The listener could not accept connections; it tries again by itself.
     AcceptFailed,
+    /// The listener's socket file is gone or has been replaced: nobody can connect any more.
+    UdsPathGone,
     /// Something that this version of the facade does not know; look at the status.
     Other,
 }
@@ -65,6 +67,7 @@ impl Notice {
             (Some(Report::PoolEmpty), _) => Notice::PoolEmpty,
             (Some(Report::SendQueueReady), _) => Notice::SendQueueReady,
             (Some(Report::AcceptFailed), _) => Notice::AcceptFailed,
+            (Some(Report::UdsPathGone), _) => Notice::UdsPathGone,
             _ => Notice::Other,
         }
     }

@@ -45,6 +45,8 @@ pub enum Report {
     SendQueueReady,
     /// The listener could not accept; it tries again by itself.
     AcceptFailed,
+    /// The listener's socket file is gone or has been replaced: nobody can connect any more.
+    UdsPathGone,
 }
 
 /// What the engine has to say about a message beside the message itself.

@@ -83,6 +83,67 @@ options! {
     /// and what was queued comes back. Default 60 s.
     write_stall_timeout: Duration = Duration::from_secs(60);
 
+    /// From the HelloRequest's last byte being in the kernel to its HelloResponse. When it passes,
+    /// the channel is closed with `hello_response_timeout`. Off by default: a peer may take its
+    /// time, and data flow without the answer.
+    hello_response_timeout: Duration = Duration::MAX;
+
+    /// How long a channel may pass no byte in either direction. When it passes, the channel is
+    /// closed with `idle_timeout`. Off by default.
+    idle_timeout: Duration = Duration::MAX;
+
+    /// Silence of a TCP peer after which the kernel asks whether it is still there. A peer that is
+    /// gone closes the channel with `peer_disconnected`. Counted in whole seconds; `Duration::MAX`
+    /// switches keepalive off. Default 30 s.
+    keepalive_idle: Duration = Duration::from_secs(30);
+
+    /// Time between the kernel's questions. Default 10 s.
+    keepalive_interval: Duration = Duration::from_secs(10);
+
+    /// Questions without an answer that end the connection. Default 3.
+    keepalive_probes: u32 = 3;
+
+    /// How long data may stay unacknowledged by a TCP peer's kernel (Linux: `TCP_USER_TIMEOUT`).
+    /// Never less than the write stall timeout and 15 s, for it must exceed every pause that a
+    /// connection is to survive. Default 75 s.
+    tcp_user_timeout: Duration = Duration::from_secs(75);
+
+    /// Permission bits of the socket file of a listener on a Unix domain socket, set before it can
+    /// be connected to. Default `0o600`: only processes of the same user.
+    uds_mode: u16 = 0o600;
+
+    /// User ids whose processes may connect to listeners on Unix domain sockets; the connections of
+    /// others are closed and counted. Default `None`: whoever the file's mode lets in.
+    uds_allowed_uids: Option<Vec<u32>> = None;
+
+    /// Open connections per listener. One more is accepted and closed at once, and counted; an
+    /// `accept_failed` notice says so, at most once a second. Off by default.
+    connections_per_listener: usize = usize::MAX;
+
+    /// The same per IP address of the peers, over all listeners of the engine. Off by default.
+    connections_per_ip: usize = usize::MAX;
+
+    /// The same per user id of the peers on Unix domain sockets. Off by default.
+    connections_per_uid: usize = usize::MAX;
+
+    /// Lines that the text headers of a received message may have. A message with more closes its
+    /// channel with `too_many_header_lines`. Off by default.
+    header_lines: usize = usize::MAX;
+
+    /// Bytes held for connections that have not sent their HelloRequest. When it is reached, such
+    /// connections are read no further; those that do not finish in time end by the handshake
+    /// timeout. Default 8 MiB.
+    handshake_bytes: usize = 8 * MIB;
+
+    /// Bytes queued for sending, all channels together. A post beyond it is refused with
+    /// `queue_full`, unless its channel has nothing queued. Default 256 MiB.
+    send_budget: usize = 256 * MIB;
+
+    /// Bytes that the engine holds of frames which are not whole or could not be delivered, all
+    /// channels together. When it is reached, only channels in the middle of a frame are read.
+    /// Default 64 MiB.
+    receive_budget: usize = 64 * MIB;
+
     /// Connections per listener that were accepted and have not sent their HelloRequest yet. One
     /// more evicts the oldest of them. Default 4096.
     pending_handshakes: usize = 4096;
@@ -147,12 +208,22 @@ options! {
 /// As many channels as there are numbers, less those that rest after use.
 const MAXIMUM_CHANNELS: usize = 64_510;
 
+/// The kernel gives a peer up so much later than the write stall does.
+const USER_TIMEOUT_MARGIN: Duration = Duration::from_secs(15);
+
 impl Options {
     /// The same options with every value in its range.
     pub(crate) fn normalized(mut self) -> Options {
         self.channels = self.channels.clamp(1, MAXIMUM_CHANNELS);
         for count in [
             &mut self.pending_handshakes,
+            &mut self.connections_per_listener,
+            &mut self.connections_per_ip,
+            &mut self.connections_per_uid,
+            &mut self.header_lines,
+            &mut self.handshake_bytes,
+            &mut self.send_budget,
+            &mut self.receive_budget,
             &mut self.send_queue_messages,
             &mut self.send_queue_bytes,
             &mut self.pool_maximum,
@@ -167,6 +238,8 @@ impl Options {
             *count = (*count).max(1);
         }
         self.pool_initial = self.pool_initial.min(self.pool_maximum);
+        let shortest = self.write_stall_timeout.saturating_add(USER_TIMEOUT_MARGIN);
+        self.tcp_user_timeout = self.tcp_user_timeout.max(shortest);
         // Small frames are gathered in chunks; a frame above half a chunk would waste the rest.
         self.large_message = self.large_message.clamp(1, 32 * KIB);
         self

@@ -8,6 +8,7 @@ use std::io;
 
 use tofu_msg::{ChannelNumber, Status};
 
+use crate::close::Cause;
 use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::closing::{Shutdown, ShutdownReport};
 use crate::core::desk::Desk;
@@ -16,6 +17,7 @@ use crate::core::listener::Listener;
 use crate::core::table::Table;
 use crate::core::time::Time;
 use crate::core::transport::{Token, Transport};
+use crate::msg::Report;
 use crate::shared::group::GroupId;
 use crate::shared::outbox::Outbox;
 use crate::shared::worklist::Work;
@@ -113,6 +115,17 @@ impl<T: Transport> Core<T> {
             }
             Some(Socket::Listener(_)) => self.bind_listener(token, result),
             _ => {}
+        }
+    }
+
+    /// The socket file of a listener is gone or has been replaced: nobody can connect any more. The
+    /// driver reports it once per loss.
+    pub(crate) fn path_gone(&mut self, token: Token) {
+        if let Some(Socket::Listener(listener)) = self.table.get_mut(token) {
+            let text = format!("the socket file of {} is gone", listener.address);
+            let cause = Cause::new(Status::UDS_PATH_GONE, text);
+            let (group, number, id) = (listener.group, listener.number, listener.id);
+            self.desk.notify(group, number, id, Report::UdsPathGone, cause);
         }
     }
 

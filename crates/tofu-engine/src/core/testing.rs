@@ -169,6 +169,10 @@ impl Transport for MemoryTransport {
             .ok_or(io::ErrorKind::WouldBlock.into())
     }
 
+    fn shed(&mut self, _listener: &mut ()) -> bool {
+        self.world.borrow_mut().backlog.pop_front().is_some()
+    }
+
     fn register(&mut self, _stream: &mut MemoryStream, token: Token) -> io::Result<()> {
         self.world.borrow_mut().tokens[self.side].push(token);
         Ok(())

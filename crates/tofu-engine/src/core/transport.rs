@@ -141,6 +141,10 @@ pub(crate) trait Transport {
     /// connection vanished, ...).
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<Self::Stream>;
 
+    /// Sheds one waiting connection although no descriptor is free: gives up one that is held in
+    /// reserve, accepts, closes, and takes the reserve back. `false` when that did not work.
+    fn shed(&mut self, listener: &mut Self::Listener) -> bool;
+
     /// Registers an accepted stream under `token` for both directions.
     ///
     /// # Errors

@@ -148,6 +148,10 @@ impl Transport for MioTransport {
         }
     }
 
+    fn shed(&mut self, _listener: &mut MioListener) -> bool {
+        false
+    }
+
     fn register(&mut self, stream: &mut MioStream, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         let token = token::pack(token);
