@@ -80,7 +80,7 @@ pub(super) fn read(block: &[u8]) -> Reading<'_> {
 /// The lines with their ends.
 pub(super) fn lines(mut block: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {
-        let ends_line = |len: &usize| block[..*len].ends_with(b"\r\n");
+        let ends_line = |len: &usize| matches!(block[..*len], [.., b'\r', b'\n']);
         let len = (0..block.len()).find(ends_line).unwrap_or(block.len());
         let (line, rest) = block.split_at(len);
         block = rest;
