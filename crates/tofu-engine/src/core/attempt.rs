@@ -12,6 +12,7 @@ use tofu_msg::Status;
 
 use crate::close::Cause;
 use crate::core::channel::{Channel, Ending, Manner};
+use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
 use crate::core::transport::{Resolution, Stream, Transport};
 
@@ -44,8 +45,8 @@ impl<T: Transport> Channel<T> {
         address: Address,
     ) -> Result<(), Ending> {
         let resolution = transport.resolve(&address, self.token);
-        let at = desk.now.after(desk.options().connect_timeout);
-        self.deadlines.phase = Some((at, Status::CONNECT_TIMEOUT));
+        self.deadlines
+            .start(Timer::Connect, desk.now, desk.options().connect_timeout);
         let attempt = Attempt {
             address,
             targets: VecDeque::new(),
@@ -78,7 +79,7 @@ impl<T: Transport> Channel<T> {
 
     /// Starts on the next target that does not fail at once.
     pub(crate) fn try_next_target(&mut self, desk: &Desk, transport: &mut T) -> Result<(), Ending> {
-        self.deadlines.retry = None;
+        self.deadlines.stop(Timer::Retry);
         self.stream = None;
         let Some(attempt) = &mut self.attempt else {
             return Ok(());
@@ -93,7 +94,7 @@ impl<T: Transport> Channel<T> {
                     return self.continue_attempt(desk, transport);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.deadlines.retry = Some(desk.now.after(RETRY));
+                    self.deadlines.start(Timer::Retry, desk.now, RETRY);
                     return Ok(());
                 }
                 Err(error) => {
@@ -118,7 +119,7 @@ impl<T: Transport> Channel<T> {
             Ok(true) => {
                 self.peer = Some(stream.peer());
                 self.attempt = None;
-                self.deadlines.phase = None;
+                self.deadlines.stop(Timer::Connect);
                 (self.readable, self.writable) = (true, true);
                 Ok(())
             }

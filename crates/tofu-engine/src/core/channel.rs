@@ -3,13 +3,12 @@
 //! This file holds what a channel is and its deadlines; sending is in `flush`, receiving in `fill`,
 //! connecting in `attempt`, ending in `closing`. It is driven by the engine core and never blocks.
 
-use std::time::Duration;
-
 use tofu_msg::{ChannelNumber, MessageId, Status};
 
 use crate::close::{Cause, CloseInfo};
 use crate::core::attempt::Attempt;
 use crate::core::conversation::Conversation;
+use crate::core::deadlines::{Deadlines, Timer};
 use crate::core::desk::Desk;
 use crate::core::inflow::Inflow;
 use crate::core::outgoing::Outgoing;
@@ -46,17 +45,6 @@ pub(crate) enum Manner {
     Gone,
     /// At once, by a reset.
     Abrupt,
-}
-
-impl Manner {
-    /// How a channel whose deadline of this name has passed is closed: where the peer is known
-    /// to take nothing, waiting for it is of no use.
-    pub(crate) fn after_timeout(status: Status) -> Manner {
-        match status {
-            Status::BYE_TIMEOUT | Status::FRAME_TIMEOUT => Manner::Linger,
-            _ => Manner::Gone,
-        }
-    }
 }
 
 /// How far a channel got in its turn.
@@ -186,10 +174,7 @@ impl<T: Transport> Channel<T> {
     /// latest at `deadline`.
     pub(crate) fn finish(&mut self, cause: Cause, deadline: Time) {
         self.finishing.get_or_insert(cause);
-        let earlier = self.deadlines.finish.is_some_and(|at| at <= deadline);
-        if !earlier {
-            self.deadlines.finish = Some(deadline);
-        }
+        self.deadlines.bring_forward(Timer::Finish, deadline);
     }
 
     /// The close information, as things stand.
@@ -204,88 +189,5 @@ impl<T: Transport> Channel<T> {
         info.bytes_unconfirmed = self.account.bytes_unconfirmed;
         info.partial_frame_bytes = self.inflow.held_bytes();
         info
-    }
-}
-
-/// The deadlines of one channel; each is there only while it runs.
-#[derive(Debug, Default)]
-pub(crate) struct Deadlines {
-    /// Where the channel stands in the timers.
-    pub(crate) armed: Option<Time>,
-    /// Of the phase the channel is in: connecting, greeting, waiting for a ByeResponse, draining.
-    pub(crate) phase: Option<(Time, Status)>,
-    /// For the frame being received to be whole.
-    pub(crate) frame: Option<Time>,
-    /// What was left of the frame's time when reading paused.
-    pub(crate) frame_left: Option<Duration>,
-    /// What was left of a phase that waits for the peer when reading paused.
-    pub(crate) phase_left: Option<(Duration, Status)>,
-    /// For a channel that only sends the rest.
-    pub(crate) finish: Option<Time>,
-    /// For the peer to take a byte.
-    pub(crate) stall: Option<Time>,
-    /// For a connection attempt to be tried again.
-    pub(crate) retry: Option<Time>,
-}
-
-impl Deadlines {
-    /// The earliest that runs.
-    pub(crate) fn earliest(&self) -> Option<Time> {
-        let phase = self.phase.map(|(at, _)| at);
-        [phase, self.frame, self.stall, self.retry, self.finish]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// The one that has passed, as the cause it is.
-    pub(crate) fn expired(&self, now: Time) -> Option<Cause> {
-        if let Some((at, status)) = self.phase {
-            if at <= now {
-                return Some(Cause::new(status, timeout_text(status)));
-            }
-        }
-        for (deadline, status) in [
-            (self.frame, Status::FRAME_TIMEOUT),
-            (self.stall, Status::WRITE_STALL_TIMEOUT),
-        ] {
-            if deadline.is_some_and(|at| at <= now) {
-                return Some(Cause::new(status, timeout_text(status)));
-            }
-        }
-        None
-    }
-
-    /// Reading pauses: what waits for the peer stands still.
-    pub(crate) fn pause(&mut self, now: Time) {
-        if let Some(at) = self.frame.take() {
-            self.frame_left = Some(at.since(now));
-        }
-        if let Some((at, status @ (Status::HANDSHAKE_TIMEOUT | Status::BYE_TIMEOUT))) = self.phase {
-            self.phase = None;
-            self.phase_left = Some((at.since(now), status));
-        }
-    }
-
-    /// Reading goes on.
-    pub(crate) fn resume(&mut self, now: Time) {
-        if let Some(left) = self.frame_left.take() {
-            self.frame = Some(now.after(left));
-        }
-        if let Some((left, status)) = self.phase_left.take() {
-            self.phase = Some((now.after(left), status));
-        }
-    }
-}
-
-fn timeout_text(status: Status) -> &'static str {
-    match status {
-        Status::CONNECT_TIMEOUT => "the connection was not made within the connect timeout",
-        Status::HANDSHAKE_TIMEOUT => "no HelloRequest came within the handshake timeout",
-        Status::BYE_TIMEOUT => "no ByeResponse came within the bye timeout",
-        Status::LINGER_TIMEOUT => "the peer did not close within the linger timeout",
-        Status::FRAME_TIMEOUT => "a frame was begun and not finished within the frame timeout",
-        Status::WRITE_STALL_TIMEOUT => "the peer took no byte within the write stall timeout",
-        _ => "a deadline has passed",
     }
 }

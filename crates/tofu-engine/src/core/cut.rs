@@ -8,6 +8,7 @@ use tofu_msg::{BinaryHeader, FrameRef, HEADER_LEN, OpCode, Origin, Parse, Status
 use crate::close::Cause;
 use crate::core::channel::{Channel, Ending, Manner};
 use crate::core::conversation::Verdict;
+use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
 use crate::core::fill::Budget;
 use crate::core::groups::is_worth_its_buffer;
@@ -128,7 +129,9 @@ impl<T: Transport> Channel<T> {
         ) {
             self.account.bytes_unconfirmed = 0;
         }
-        if verdict == Verdict::Deliver && header.op_code != OpCode::HelloResponse {
+        if header.op_code == OpCode::HelloResponse {
+            self.deadlines.stop(Timer::HelloResponse);
+        } else if verdict == Verdict::Deliver {
             return Ok(());
         }
         if verdict == Verdict::DeliverBye {
@@ -186,7 +189,7 @@ impl<T: Transport> Channel<T> {
         self.number = number;
         self.id = header.message_id;
         self.peer = self.stream.as_ref().map(Stream::peer);
-        self.deadlines.phase = None;
+        self.deadlines.stop(Timer::Handshake);
         self.conversation.delivered(OpCode::HelloRequest);
         self.account.messages_received += 1;
         self.account.last_id_received = Some(header.message_id);
@@ -208,7 +211,7 @@ impl<T: Transport> Channel<T> {
         let Some(large) = self.inflow.large.take_if(|large| large.is_whole()) else {
             return Ok(());
         };
-        self.deadlines.frame = None;
+        self.deadlines.stop(Timer::Frame);
         budget.messages = budget.messages.saturating_sub(1);
         let header = *large.header();
         let verdict = self.conversation.judge(&header);
@@ -268,9 +271,10 @@ impl<T: Transport> Channel<T> {
     /// The frame timeout runs from a frame's first byte to its last.
     fn time_frame(&mut self, desk: &Desk, walk: &Walk) {
         if !walk.cut_frame {
-            self.deadlines.frame = None;
-        } else if walk.next > 0 || self.deadlines.frame.is_none() {
-            self.deadlines.frame = Some(desk.now.after(desk.options().frame_timeout));
+            self.deadlines.stop(Timer::Frame);
+        } else if walk.next > 0 || !self.deadlines.is_running(Timer::Frame) {
+            self.deadlines
+                .start(Timer::Frame, desk.now, desk.options().frame_timeout);
         }
     }
 }

@@ -11,6 +11,7 @@ use tofu_msg::{ChannelNumber, Status};
 use crate::close::Cause;
 use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::closing::{Shutdown, ShutdownReport};
+use crate::core::deadlines::Passed;
 use crate::core::desk::Desk;
 use crate::core::lingering::Lingering;
 use crate::core::listener::Listener;
@@ -125,7 +126,8 @@ impl<T: Transport> Core<T> {
             let text = format!("the socket file of {} is gone", listener.address);
             let cause = Cause::new(Status::UDS_PATH_GONE, text);
             let (group, number, id) = (listener.group, listener.number, listener.id);
-            self.desk.notify(group, number, id, Report::UdsPathGone, cause);
+            self.desk
+                .notify(group, number, id, Report::UdsPathGone, cause);
         }
     }
 
@@ -291,23 +293,18 @@ impl<T: Transport> Core<T> {
 impl<T: Transport> Channel<T> {
     /// A moment of this channel has come: one of its deadlines, or one that has been pushed back.
     fn timer(&mut self, desk: &Desk, transport: &mut T) -> Result<Progress, Ending> {
-        let now = desk.now;
-        if let Some(cause) = self.deadlines.expired(now) {
-            let manner = Manner::after_timeout(cause.status());
-            return Err(Ending { cause, manner });
-        }
-        if self.deadlines.finish.is_some_and(|at| at <= now) {
-            let cause = self.finishing.take();
-            return Err(match cause {
-                Some(cause) => Ending {
+        match self.deadlines.passed(desk.now) {
+            Passed::Nothing => {}
+            Passed::Retry => self.try_next_target(desk, transport)?,
+            Passed::End(cause, manner) => return Err(Ending { cause, manner }),
+            Passed::Finish => {
+                let closed = || Cause::new(Status::CHANNEL_CLOSED, "closed");
+                let cause = self.finishing.take().unwrap_or_else(closed);
+                return Err(Ending {
                     cause,
                     manner: Manner::Linger,
-                },
-                None => Ending::new(Manner::Linger, Status::CHANNEL_CLOSED, "closed"),
-            });
-        }
-        if self.deadlines.retry.is_some_and(|at| at <= now) {
-            self.try_next_target(desk, transport)?;
+                });
+            }
         }
         Ok(Progress::Waiting)
     }

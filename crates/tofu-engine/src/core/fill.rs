@@ -85,7 +85,7 @@ impl<T: Transport> Channel<T> {
         };
         match arrived {
             Arrived::Bytes(_) => {
-                self.refresh_bye(desk);
+                self.note_activity(desk);
                 Ok(())
             }
             Arrived::Nothing => Ok(()),

@@ -11,6 +11,7 @@ use tofu_msg::{BinaryHeader, Status};
 use crate::close::Cause;
 use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::conversation::{Sent, State};
+use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
 use crate::core::transport::{Stream, Transport};
 use crate::msg::Report;
@@ -119,30 +120,42 @@ impl<T: Transport> Channel<T> {
     /// The write stall runs while there are data that the peer does not take.
     fn arm_stall(&mut self, desk: &Desk, moved: bool) {
         if self.outgoing.is_empty() || self.attempt.is_some() {
-            self.deadlines.stall = None;
-        } else if moved || self.deadlines.stall.is_none() {
-            self.deadlines.stall = Some(desk.now.after(desk.options().write_stall_timeout));
+            self.deadlines.stop(Timer::WriteStall);
+        } else if moved || !self.deadlines.is_running(Timer::WriteStall) {
+            let timeout = desk.options().write_stall_timeout;
+            self.deadlines.start(Timer::WriteStall, desk.now, timeout);
         }
         if moved {
-            self.refresh_bye(desk);
+            self.note_activity(desk);
         }
     }
 
-    /// The bye timeout begins afresh with every byte that the peer sends or takes.
-    pub(crate) fn refresh_bye(&mut self, desk: &Desk) {
-        if let Some((_, Status::BYE_TIMEOUT)) = self.deadlines.phase {
-            let at = desk.now.after(desk.options().bye_timeout);
-            self.deadlines.phase = Some((at, Status::BYE_TIMEOUT));
+    /// The bye and idle timeouts begin afresh with every byte that the peer sends or takes.
+    pub(crate) fn note_activity(&mut self, desk: &Desk) {
+        let options = desk.options();
+        if self.deadlines.is_running(Timer::Bye) {
+            self.deadlines
+                .start(Timer::Bye, desk.now, options.bye_timeout);
+        }
+        if self.number.is_assigned() {
+            self.deadlines
+                .start(Timer::Idle, desk.now, options.idle_timeout);
         }
     }
 
     /// What follows from a HelloRequest, ByeRequest or ByeResponse being out.
     fn react(&mut self, desk: &mut Desk, event: Option<Sent>) -> Result<(), Ending> {
         match event {
-            None | Some(Sent::Nothing | Sent::Hello) => Ok(()),
+            None | Some(Sent::Nothing) => Ok(()),
+            Some(Sent::Hello) => {
+                let timeout = desk.options().hello_response_timeout;
+                self.deadlines
+                    .start(Timer::HelloResponse, desk.now, timeout);
+                Ok(())
+            }
             Some(Sent::Bye) => {
-                let at = desk.now.after(desk.options().bye_timeout);
-                self.deadlines.phase = Some((at, Status::BYE_TIMEOUT));
+                self.deadlines
+                    .start(Timer::Bye, desk.now, desk.options().bye_timeout);
                 Ok(())
             }
             Some(Sent::Confirmed) => Err(Ending::confirmed()),
@@ -159,8 +172,9 @@ impl<T: Transport> Channel<T> {
         if ended {
             return Err(Ending::answered());
         }
-        let at = desk.now.after(desk.options().linger_timeout);
-        self.deadlines.phase = Some((at, Status::LINGER_TIMEOUT));
+        self.deadlines.stop(Timer::Bye);
+        self.deadlines
+            .start(Timer::Linger, desk.now, desk.options().linger_timeout);
         // What is read from here on goes nowhere: no room is needed for it.
         (self.parked, self.undelivered) = (false, false);
         self.readable = true;

@@ -9,6 +9,7 @@ mod channel;
 pub(crate) mod closing;
 mod conversation;
 mod cut;
+mod deadlines;
 mod desk;
 pub(crate) mod engine;
 mod fill;

@@ -8,6 +8,7 @@ use tofu_msg::{ChannelNumber, Status};
 use crate::close::Cause;
 use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::conversation::Conversation;
+use crate::core::deadlines::Timer;
 use crate::core::engine::{Core, Socket};
 use crate::core::listener::Listener;
 use crate::core::outgoing::Outgoing;
@@ -144,10 +145,12 @@ impl<T: Transport> Core<T> {
         let token = self.insert_channel(&group, Conversation::acceptor());
         let registered = self.transport.register(&mut stream, token);
         let limit = self.desk.options().pending_handshakes;
-        let at = self.desk.now.after(self.desk.options().handshake_timeout);
         if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
             channel.stream = Some(stream);
-            channel.deadlines.phase = Some((at, Status::HANDSHAKE_TIMEOUT));
+            let timeout = self.desk.options().handshake_timeout;
+            channel
+                .deadlines
+                .start(Timer::Handshake, self.desk.now, timeout);
         }
         let Some(Socket::Listener(entry)) = self.table.get_mut(listener) else {
             return;
