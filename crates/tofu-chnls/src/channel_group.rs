@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tofu_engine::{DestroyReport, EngineError, Group, GroupSender, Msg, PostError};
+use tofu_engine::{ChannelInfo, DestroyReport, EngineError, Group, GroupSender, Msg, PostError};
 use tofu_msg::BinaryHeader;
 
 /// A thin, asynchronous, two-way exchange of messages with the engine.
@@ -27,6 +27,22 @@ impl ChannelGroup {
     /// The very same message, unchanged, and why it was not taken.
     pub fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
         self.group.sender().post(message)
+    }
+
+    /// Like [`post`](Self::post), but where the channel's send queue is full waits for room for up
+    /// to `timeout`. No `send_queue_ready` notice follows.
+    ///
+    /// # Errors
+    /// The very same message, unchanged, and why it was not taken; `QueueFull` when no room came
+    /// in time.
+    pub fn post_timeout(&self, message: Msg, timeout: Duration) -> Result<BinaryHeader, PostError> {
+        self.group.sender().post_timeout(message, timeout)
+    }
+
+    /// The group's channels as they stand now: for monitoring, not for every message.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelInfo> {
+        self.group.sender().channels()
     }
 
     /// The next message, in the order in which they came; `None` when none came within `timeout`.
@@ -87,6 +103,14 @@ impl Poster {
     /// The very same message, unchanged, and why it was not taken.
     pub fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
         self.sender.post(message)
+    }
+
+    /// Like [`ChannelGroup::post_timeout`].
+    ///
+    /// # Errors
+    /// The very same message, unchanged, and why it was not taken.
+    pub fn post_timeout(&self, message: Msg, timeout: Duration) -> Result<BinaryHeader, PostError> {
+        self.sender.post_timeout(message, timeout)
     }
 
     /// Like [`ChannelGroup::update_receiver`].

@@ -12,6 +12,7 @@ pub use crate::ampe::Ampe;
 pub use crate::channel_group::{ChannelGroup, Poster};
 pub use crate::incoming::{Incoming, Notice};
 pub use tofu_engine::{
-    Allocation, Cause, CloseInfo, Credentials, DestroyReport, EngineError, Msg, Options, PeerInfo,
-    PostError, PostErrorKind, Reactor, ShutdownReport,
+    Allocation, Cause, ChannelCounts, ChannelInfo, ChannelState, CloseInfo, Credentials,
+    DestroyReport, EngineError, Msg, Options, PeerInfo, PostError, PostErrorKind, Reactor,
+    ShutdownReport, Stats,
 };

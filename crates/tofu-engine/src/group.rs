@@ -10,6 +10,7 @@ use crate::error::{EngineError, PostError, PostErrorKind};
 use crate::msg::Msg;
 use crate::shared::Shared;
 use crate::shared::group::{DestroyReport, GroupShared};
+use crate::shared::outbox::ChannelInfo;
 use crate::shared::receiver::Receiver;
 use crate::sync::Arc;
 
@@ -71,13 +72,12 @@ impl Group {
         {
             return DestroyReport::default();
         }
-        let unreceived = self.receiver.abandon(shared, group);
+        let taken = self.receiver.abandon(shared, group);
         if shared.ended().is_some() {
-            let mut report = DestroyReport {
-                complete: true,
-                ..DestroyReport::default()
-            };
-            report.unreceived = unreceived + shared.forget_group(group);
+            let mut report = DestroyReport::default();
+            report.take_in(shared.forget_group(group));
+            report.take_in(taken);
+            report.complete = report.unsent.is_empty();
             return report;
         }
         let destroyed = Arc::clone(group);
@@ -87,7 +87,8 @@ impl Group {
         }
         let deadline = Instant::now().checked_add(grace.saturating_add(MARGIN));
         let mut report = group.wait_report(shared, deadline);
-        report.unreceived += unreceived;
+        report.take_in(taken);
+        report.complete &= report.unsent.is_empty();
         report
     }
 }
@@ -123,6 +124,25 @@ impl GroupSender {
         self.shared.post(&self.group, message)
     }
 
+    /// Like [`post`](GroupSender::post), but where the send queue is full waits for room for up to
+    /// `timeout`.
+    ///
+    /// # Errors
+    /// The very same message, and why it was not taken; `QueueFull` when no room came in time.
+    pub fn post_timeout(&self, message: Msg, timeout: Duration) -> Result<BinaryHeader, PostError> {
+        self.shared.post_timeout(&self.group, message, timeout)
+    }
+
+    /// The group's channels as they stand now.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelInfo> {
+        let mut channels = Vec::new();
+        self.shared.registry.for_each(|number, outbox| {
+            channels.extend(outbox.describe(number, self.group.id));
+        });
+        channels
+    }
+
     /// Puts a message into the group's own inbox, or with `None` just wakes its receiver by a
     /// Signal with status `receiver_update`.
     ///
@@ -134,7 +154,6 @@ impl GroupSender {
         let origin = msg.origin();
         msg.set_status(Status::RECEIVER_UPDATE);
         msg.set_origin(Origin::Local);
-        msg.drop_side();
         let limit = self.shared.options.inbox_updates;
         if self.group.is_destroyed() {
             return Err(refused(

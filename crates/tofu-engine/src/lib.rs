@@ -42,4 +42,6 @@ pub use crate::options::Options;
 #[cfg(feature = "net")]
 pub use crate::reactor::Reactor;
 pub use crate::shared::group::DestroyReport;
+pub use crate::shared::outbox::{ChannelInfo, ChannelState};
 pub use crate::shared::pool::Allocation;
+pub use crate::shared::stats::{ChannelCounts, Stats};

@@ -19,6 +19,8 @@ pub(crate) struct Envelope {
     pub(crate) message: Message,
     /// The pool to return to; `None` for the engine's own notices, which need no pool message.
     pub(crate) home: Option<Arc<Pool>>,
+    /// The pool counts this message as in use.
+    pub(crate) counted: bool,
     /// The group whose share of the pool this message counts against.
     pub(crate) share: Option<ShareIndex>,
     side: Option<Box<Side>>,
@@ -63,6 +65,7 @@ impl Envelope {
         Envelope {
             message,
             home,
+            counted: false,
             share: None,
             side: None,
         }
@@ -71,6 +74,7 @@ impl Envelope {
     /// Makes the envelope as good as new; buffers are kept.
     pub(crate) fn reset(&mut self) {
         self.message.reset();
+        self.counted = false;
         self.share = None;
         self.side = None;
     }

@@ -11,6 +11,7 @@ use crate::net::reactor::{Outcome, Running, start};
 use crate::options::Options;
 use crate::shared::Shared;
 use crate::shared::pool::Allocation;
+use crate::shared::stats::Stats;
 use crate::sync::{Arc, Mutex};
 
 /// How long beyond its deadline a call waits for the reactor's thread to answer.
@@ -110,6 +111,13 @@ impl Reactor {
     /// call again: the first call counts, every call has the same report.
     pub fn shutdown(&self, grace: Duration) -> ShutdownReport {
         self.inner.shutdown(grace)
+    }
+
+    /// What the engine has done and how it stands. Costs a look at every channel; meant for
+    /// monitoring, not for every message.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.shared.stats()
     }
 
     /// Channels alive now, listeners included.

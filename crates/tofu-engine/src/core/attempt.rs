@@ -117,7 +117,12 @@ impl<T: Transport> Channel<T> {
         };
         match stream.finish_connect() {
             Ok(true) => {
-                self.peer = Some(stream.peer());
+                let peer = stream.peer();
+                desk.shared.counters.connections_made.add(1);
+                desk.shared
+                    .registry
+                    .with(self.number, |outbox| outbox.set_connected(peer.clone()));
+                self.peer = Some(peer);
                 self.attempt = None;
                 self.deadlines.stop(Timer::Connect);
                 (self.readable, self.writable) = (true, true);

@@ -7,6 +7,7 @@ use tofu_msg::{ChannelNumber, MessageId, Status};
 
 use crate::close::{Cause, CloseInfo};
 use crate::core::attempt::Attempt;
+use crate::core::census::Admission;
 use crate::core::conversation::Conversation;
 use crate::core::deadlines::{Deadlines, Timer};
 use crate::core::desk::Desk;
@@ -95,6 +96,12 @@ pub(crate) struct Channel<T: Transport> {
     pub(crate) attempt: Option<Box<Attempt<T>>>,
     pub(crate) stream: Option<T::Stream>,
     pub(crate) peer: Option<PeerInfo>,
+    /// What this connection is counted under, if it was accepted.
+    pub(crate) admission: Option<Admission>,
+    /// Bytes of `inflow` that the desk has counted as held.
+    pub(crate) counted_held: usize,
+    /// They are counted as those of a connection without a HelloRequest.
+    pub(crate) counted_greeting: bool,
     /// The listener that waits for this connection's HelloRequest, and the place in its line.
     pub(crate) listener: Option<(Token, u64)>,
     pub(crate) outgoing: Outgoing,
@@ -136,6 +143,9 @@ impl<T: Transport> Channel<T> {
             attempt: None,
             stream: None,
             peer: None,
+            admission: None,
+            counted_held: 0,
+            counted_greeting: false,
             listener: None,
             outgoing: Outgoing::default(),
             inflow: Inflow::default(),
@@ -162,7 +172,9 @@ impl<T: Transport> Channel<T> {
             return Ok(Progress::Waiting);
         }
         let sent = self.flush(desk)?;
-        let received = self.fill(desk)?;
+        let received = self.fill(desk);
+        desk.count_held(self);
+        let received = received?;
         Ok(if sent == Progress::Again {
             sent
         } else {

@@ -10,10 +10,11 @@ use tofu_msg::{ChannelNumber, MessageId, OpCode, Status};
 
 use crate::close::{Cause, CloseInfo};
 use crate::core::channel::{Channel, Ending, Manner};
-use crate::core::conversation::State;
+use crate::core::deadlines::Timer;
 use crate::core::engine::{Core, Socket};
 use crate::core::lingering::Lingering;
 use crate::core::outgoing::Outgoing;
+use crate::core::table::Table;
 use crate::core::time::Time;
 use crate::core::transport::{Stream, Token, Transport};
 use crate::msg::{Msg, Report};
@@ -57,7 +58,8 @@ impl<T: Transport> Core<T> {
                 };
                 self.close_channel(token, ending, Some(signal));
             }
-            _ => {}
+            // A ByeSignal is taken out of an outbox only while its socket is there.
+            _ => debug_assert!(false, "{signal:?} has no socket"),
         }
     }
 
@@ -68,8 +70,8 @@ impl<T: Transport> Core<T> {
         };
         let text = "the peer closed the connection";
         let cause = Cause::new(Status::PEER_DISCONNECTED, text);
-        let deadline = self.desk.now.after(self.desk.options().linger_timeout);
-        finish_channel(channel, &self.desk.shared, cause, deadline);
+        // No deadline of its own: the write stall bounds a peer that takes nothing.
+        finish_channel(channel, &self.desk.shared, cause, Time::NEVER);
         self.enqueue(token);
     }
 
@@ -86,6 +88,11 @@ impl<T: Transport> Core<T> {
         if let Some((listener, place)) = channel.listener.take() {
             self.leave_line(listener, place);
         }
+        if let Some(admission) = channel.admission.take() {
+            self.census.leave(&admission);
+        }
+        self.desk.forget_held(&mut channel);
+        self.count_ending(&channel, ending.cause.status());
         if channel.number.is_assigned() {
             self.last_words(&mut channel, &ending.cause, signal);
         }
@@ -95,10 +102,26 @@ impl<T: Transport> Core<T> {
         self.leave_group(group, token);
     }
 
+    fn count_ending(&self, channel: &Channel<T>, status: Status) {
+        let counters = &self.desk.shared.counters;
+        if channel.attempt.is_some() {
+            counters.connects_failed.add(1);
+        } else if !channel.number.is_assigned() {
+            counters.handshakes_failed.add(1);
+        }
+        match status {
+            Status::HANDSHAKE_EVICTED => counters.handshakes_evicted.add(1),
+            Status::PROTOCOL_VIOLATION => counters.protocol_violations.add(1),
+            status if Timer::is_timeout(status) => counters.timeouts.add(1),
+            _ => {}
+        }
+    }
+
     fn last_words(&mut self, channel: &mut Channel<T>, cause: &Cause, signal: Option<Msg>) {
         let number = channel.number;
         let registry = &self.desk.shared.registry;
-        let taken = registry.with(number, Outbox::close).unwrap_or_default();
+        let (taken, unsent_bytes) = registry.with(number, Outbox::close).unwrap_or_default();
+        self.desk.shared.send_budget.release(unsent_bytes);
         let mut posted_since = taken.outgoing;
         channel.outgoing.append(&mut posted_since);
         let info = channel.close_info(cause.clone());
@@ -111,6 +134,9 @@ impl<T: Transport> Core<T> {
             self.give_back(channel.group, number, msg, cause);
         }
         self.say_closed(channel.group, number, channel.id, info);
+        if let Some(group) = self.desk.groups.get_mut(channel.group) {
+            group.shared.make_room();
+        }
         self.desk.shared.registry.release(number);
     }
 
@@ -122,7 +148,7 @@ impl<T: Transport> Core<T> {
         self.desk.timers.disarm(token, &mut listener.armed);
         let (group, number, id) = (listener.group, listener.number, listener.id);
         let registry = &self.desk.shared.registry;
-        let taken = registry.with(number, Outbox::close).unwrap_or_default();
+        let (taken, _) = registry.with(number, Outbox::close).unwrap_or_default();
         for msg in [signal.or(taken.abort), listener.welcome.take()]
             .into_iter()
             .flatten()
@@ -148,6 +174,7 @@ impl<T: Transport> Core<T> {
         }
         msg.set_channel_number(number);
         msg.mark_reported(report, cause.status(), Some(cause.clone()));
+        self.desk.shared.counters.messages_returned.add(1);
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.report.unsent += 1;
         }
@@ -240,19 +267,19 @@ impl<T: Transport> Core<T> {
             return;
         }
         let members: Vec<Token> = group.members.iter().copied().collect();
-        group.destruction = Some((deadline, DestroyReport::default()));
+        let known = members
+            .iter()
+            .filter(|&&token| is_known(&mut self.table, token))
+            .count();
+        let report = DestroyReport {
+            channels: known,
+            ..DestroyReport::default()
+        };
+        group.destruction = Some((deadline, report));
         self.unpark(shared.id);
         let cause = Cause::new(Status::CHANNEL_CLOSED, "the channel group was destroyed");
         for token in members {
-            let known = self.end_socket(token, &cause, deadline);
-            if let Some((_, report)) = self
-                .desk
-                .groups
-                .get_mut(shared.id)
-                .and_then(|group| group.destruction.as_mut())
-            {
-                report.channels += usize::from(known);
-            }
+            self.end_socket(token, &cause, deadline);
         }
         self.finish_destroy_if_done(shared.id);
     }
@@ -272,24 +299,19 @@ impl<T: Transport> Core<T> {
         let Some((deadline, mut report)) = group.destruction else {
             return;
         };
-        report.unreceived += self.desk.shared.forget_group(&group.shared);
+        report.take_in(self.desk.shared.forget_group(&group.shared));
         report.complete = report.unsent.is_empty() && self.desk.now <= deadline;
         group.shared.finish(report);
     }
 
-    /// Lets a socket end by itself until `deadline`, or ends it now if that has come. `true` if
-    /// the application knew it.
-    fn end_socket(&mut self, token: Token, cause: &Cause, deadline: Time) -> bool {
+    /// Lets a socket end by itself until `deadline`, or ends it now if that has come.
+    fn end_socket(&mut self, token: Token, cause: &Cause, deadline: Time) {
         let now = self.desk.now;
         match self.table.get_mut(token) {
-            None | Some(Socket::Lingering(_)) => false,
-            Some(Socket::Listener(_)) => {
-                self.close_listener(token, cause.clone(), None);
-                true
-            }
+            None | Some(Socket::Lingering(_)) => {}
+            Some(Socket::Listener(_)) => self.close_listener(token, cause.clone(), None),
             Some(Socket::Channel(channel)) => {
-                let known = channel.number.is_assigned();
-                if !known || deadline <= now {
+                if !channel.number.is_assigned() || deadline <= now {
                     let ending = Ending {
                         cause: cause.clone(),
                         manner: Manner::Linger,
@@ -303,7 +325,6 @@ impl<T: Transport> Core<T> {
                         .arm(token, &mut channel.deadlines.armed, earliest);
                     self.enqueue(token);
                 }
-                known
             }
         }
     }
@@ -322,12 +343,16 @@ impl<T: Transport> Core<T> {
             finished: false,
         });
         let cause = Cause::new(Status::SHUTDOWN_STARTED, "the engine is shut down");
-        let mut channels = 0;
-        for token in self.table.tokens() {
-            channels += usize::from(self.end_socket(token, &cause, deadline));
+        let tokens = self.table.tokens();
+        let known = tokens
+            .iter()
+            .filter(|&&token| is_known(&mut self.table, token))
+            .count();
+        for token in tokens {
+            self.end_socket(token, &cause, deadline);
         }
         if let Some(shutdown) = &mut self.shutdown {
-            shutdown.report.channels = channels;
+            shutdown.report.channels = known;
         }
     }
 
@@ -358,6 +383,15 @@ impl<T: Transport> Core<T> {
     }
 }
 
+/// Whether the application knows this socket: a listener, or a connection with a number.
+fn is_known<T: Transport>(table: &mut Table<Socket<T>>, token: Token) -> bool {
+    match table.get_mut(token) {
+        Some(Socket::Listener(_)) => true,
+        Some(Socket::Channel(channel)) => channel.number.is_assigned(),
+        None | Some(Socket::Lingering(_)) => false,
+    }
+}
+
 /// Takes what has been posted so far and closes the outbox; the channel ends when that is sent.
 fn finish_channel<T: Transport>(
     channel: &mut Channel<T>,
@@ -374,7 +408,5 @@ fn finish_channel<T: Transport>(
                 .with(channel.number, |outbox| outbox.set_abort(signal));
         }
     }
-    if channel.conversation.state() != State::Draining {
-        channel.finish(cause, deadline);
-    }
+    channel.finish(cause, deadline);
 }

@@ -54,6 +54,10 @@ impl<T: Transport> Channel<T> {
         }
         budget.messages = budget.messages.saturating_sub(walk.count);
         self.account.messages_received += walk.count as u64;
+        desk.shared
+            .counters
+            .messages_received
+            .add(walk.count as u64);
         if !self.undelivered {
             self.time_frame(desk, &walk);
         }
@@ -97,6 +101,11 @@ impl<T: Transport> Channel<T> {
                 let large = LargeFrame::new(header, &rest[HEADER_LEN..]);
                 self.inflow.large = Some(Box::new(large));
             }
+            return false;
+        }
+        let headers = HEADER_LEN..HEADER_LEN + usize::from(header.text_headers_len);
+        if has_more_lines(&rest[headers], desk.options().header_lines) {
+            walk.ending = Some(too_many_lines());
             return false;
         }
         let start = walk.next;
@@ -172,8 +181,12 @@ impl<T: Transport> Channel<T> {
         header: &BinaryHeader,
     ) -> Result<(), Ending> {
         let (group, token) = (self.group, self.token);
+        let peer = self.stream.as_ref().map(Stream::peer);
         let opened = desk.shared.registry.open(|_, outbox| {
             outbox.open(Role::Acceptor, group, Some(token));
+            if let Some(peer) = &peer {
+                outbox.set_connected(peer.clone());
+            }
             Ok(())
         });
         let number = opened.map_err(|kind| {
@@ -188,10 +201,11 @@ impl<T: Transport> Channel<T> {
         })?;
         self.number = number;
         self.id = header.message_id;
-        self.peer = self.stream.as_ref().map(Stream::peer);
+        self.peer = peer;
         self.deadlines.stop(Timer::Handshake);
         self.conversation.delivered(OpCode::HelloRequest);
         self.account.messages_received += 1;
+        desk.shared.counters.messages_received.add(1);
         self.account.last_id_received = Some(header.message_id);
         msg.set_channel_number(number);
         msg.set_origin(Origin::Peer);
@@ -224,6 +238,9 @@ impl<T: Transport> Channel<T> {
         if verdict == Verdict::Close {
             return Err(Ending::by_peer("the peer sent a ByeSignal"));
         }
+        if has_more_lines(large.text_headers(), desk.options().header_lines) {
+            return Err(too_many_lines());
+        }
         if desk.groups.count_unreceived(self.group, 1) {
             return Ok(());
         }
@@ -236,6 +253,7 @@ impl<T: Transport> Channel<T> {
         msg.set_origin(Origin::Peer);
         let ending = self.note_delivery(desk, &header, verdict);
         self.account.messages_received += 1;
+        desk.shared.counters.messages_received.add(1);
         desk.groups.stage_message(self.group, msg);
         ending
     }
@@ -277,6 +295,16 @@ impl<T: Transport> Channel<T> {
                 .start(Timer::Frame, desk.now, desk.options().frame_timeout);
         }
     }
+}
+
+/// Whether a block of text headers has more than `limit` lines.
+fn has_more_lines(headers: &[u8], limit: usize) -> bool {
+    limit != usize::MAX && headers.windows(2).filter(|pair| pair == b"\r\n").count() > limit
+}
+
+fn too_many_lines() -> Ending {
+    let text = "a message with more text header lines than are allowed";
+    Ending::new(Manner::Linger, Status::TOO_MANY_HEADER_LINES, text)
 }
 
 /// The ending of a channel whose peer broke the protocol.

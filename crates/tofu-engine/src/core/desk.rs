@@ -6,11 +6,13 @@ use std::collections::VecDeque;
 use tofu_msg::{ChannelNumber, MessageId};
 
 use crate::close::Cause;
+use crate::core::channel::Channel;
+use crate::core::conversation::State;
 use crate::core::groups::Groups;
 use crate::core::outgoing::CHUNK_LEN;
 use crate::core::time::Time;
 use crate::core::timers::Timers;
-use crate::core::transport::Token;
+use crate::core::transport::{Token, Transport};
 use crate::msg::{Msg, Report};
 use crate::options::Options;
 use crate::shared::group::GroupId;
@@ -28,6 +30,13 @@ pub(crate) struct Desk {
     pub(crate) ready: VecDeque<Token>,
     /// Everything is read into this first. Always at least `CHUNK_LEN` long.
     pub(crate) scratch: Vec<u8>,
+    /// Bytes held of frames that are not whole or could not be delivered.
+    held_bytes: usize,
+    /// The part of them that belongs to connections without a HelloRequest.
+    greeting_bytes: usize,
+    /// Channels that are not read because too much is held, and connections without a
+    /// HelloRequest that are not read because of such as they.
+    held_back: [Vec<Token>; 2],
 }
 
 /// Whether a channel may be read now.
@@ -50,11 +59,58 @@ impl Desk {
             timers: Timers::default(),
             ready: VecDeque::new(),
             scratch: vec![0; CHUNK_LEN],
+            held_bytes: 0,
+            greeting_bytes: 0,
+            held_back: [Vec::new(), Vec::new()],
         }
     }
 
     pub(crate) fn options(&self) -> &Options {
         &self.shared.options
+    }
+
+    /// Brings the count of held bytes up to date with a channel.
+    pub(crate) fn count_held<T: Transport>(&mut self, channel: &mut Channel<T>) {
+        let held = channel.inflow.held_bytes();
+        let before = std::mem::replace(&mut channel.counted_held, held);
+        self.held_bytes = self.held_bytes + held - before;
+        // A connection that has just said Hello takes what it holds out of this count.
+        let was_greeting = std::mem::replace(&mut channel.counted_greeting, false);
+        let is_greeting = channel.conversation.state() == State::Greeting;
+        channel.counted_greeting = is_greeting;
+        self.greeting_bytes -= if was_greeting { before } else { 0 };
+        self.greeting_bytes += if is_greeting { held } else { 0 };
+    }
+
+    /// A channel ends: nothing of it is held any more.
+    pub(crate) fn forget_held<T: Transport>(&mut self, channel: &mut Channel<T>) {
+        let before = std::mem::take(&mut channel.counted_held);
+        self.held_bytes -= before;
+        if std::mem::take(&mut channel.counted_greeting) {
+            self.greeting_bytes -= before;
+        }
+    }
+
+    /// Whether channels (or those without a HelloRequest) are to be read no further.
+    pub(crate) fn holds_too_much(&self, greeting: bool) -> bool {
+        self.held_bytes >= self.options().receive_budget
+            || (greeting && self.greeting_bytes >= self.options().handshake_bytes)
+    }
+
+    /// Notes a channel that is not read until less is held.
+    pub(crate) fn hold_back(&mut self, token: Token, greeting: bool) {
+        self.held_back[usize::from(greeting)].push(token);
+    }
+
+    /// Channels that were held back and may go on now.
+    pub(crate) fn take_held_back(&mut self) -> Vec<Token> {
+        for greeting in [false, true] {
+            let line = usize::from(greeting);
+            if !self.held_back[line].is_empty() && !self.holds_too_much(greeting) {
+                return std::mem::take(&mut self.held_back[line]);
+            }
+        }
+        Vec::new()
     }
 
     /// How much may be delivered to a group now.
@@ -66,16 +122,17 @@ impl Desk {
         if entry.destruction.is_some() {
             return Room::Frames(usize::MAX);
         }
-        if !entry
+        let (messages, bytes) = (options.inbox_messages, options.inbox_bytes);
+        let inbox = entry
             .shared
             .inbox
-            .has_room(options.inbox_messages, options.inbox_bytes)
-        {
+            .room(entry.staged_messages, messages, bytes);
+        if inbox == 0 {
             return Room::Full;
         }
         match self.shared.pool.room(share) {
             0 => Room::PoolEmpty,
-            room => Room::Frames(room),
+            room => Room::Frames(room.min(inbox)),
         }
     }
 

@@ -9,18 +9,21 @@ use std::io;
 use tofu_msg::{ChannelNumber, Status};
 
 use crate::close::Cause;
+use crate::core::census::Census;
 use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::closing::{Shutdown, ShutdownReport};
+use crate::core::conversation::State;
 use crate::core::deadlines::Passed;
 use crate::core::desk::Desk;
 use crate::core::lingering::Lingering;
 use crate::core::listener::Listener;
+use crate::core::outgoing::Outgoing;
 use crate::core::table::Table;
 use crate::core::time::Time;
 use crate::core::transport::{Token, Transport};
 use crate::msg::Report;
 use crate::shared::group::GroupId;
-use crate::shared::outbox::Outbox;
+use crate::shared::outbox::{Opening, Outbox, Taken};
 use crate::shared::worklist::Work;
 use crate::shared::{Arc, Shared};
 
@@ -46,6 +49,7 @@ pub(crate) struct Core<T: Transport> {
     pub(crate) table: Table<Socket<T>>,
     pub(crate) desk: Desk,
     pub(crate) shutdown: Option<Shutdown>,
+    pub(crate) census: Census,
     work: Work,
 }
 
@@ -56,6 +60,7 @@ impl<T: Transport> Core<T> {
             table: Table::default(),
             desk: Desk::new(shared),
             shutdown: None,
+            census: Census::default(),
             work: Work::default(),
         }
     }
@@ -83,9 +88,11 @@ impl<T: Transport> Core<T> {
     /// One turn.
     pub(crate) fn turn(&mut self, now: Time) {
         self.desk.now = now;
+        self.desk.shared.counters.turns.add(1);
         self.take_work();
         self.run_timers();
         self.serve_ready();
+        self.unpark_held_back();
         let shared = Arc::clone(&self.desk.shared);
         self.desk.groups.flush(&shared);
         self.finish_shutdown_if_due();
@@ -163,17 +170,43 @@ impl<T: Transport> Core<T> {
     fn serve_number(&mut self, number: ChannelNumber) {
         let taken = self.desk.shared.registry.with(number, Outbox::take);
         let Some(mut taken) = taken else { return };
-        let token = match taken.opening.take() {
-            Some(opening) => Some(self.open(number, opening, &mut taken.outgoing)),
-            None => taken.token,
-        };
-        let Some(token) = token else { return };
+        if let Some(opening) = taken.opening.take() {
+            self.open_taken(number, opening, taken);
+            return;
+        }
+        let Some(token) = taken.token else { return };
         if let Some(signal) = taken.abort {
             self.abort(token, signal, taken.outgoing);
             return;
         }
+        self.queue(token, taken.outgoing);
+    }
+
+    /// Opens a channel. A ByeSignal posted behind the opening stays in the outbox meanwhile: the
+    /// opening may fail at once, and then everything that was posted comes back from there.
+    fn open_taken(&mut self, number: ChannelNumber, opening: Opening, mut taken: Taken) {
+        let shared = Arc::clone(&self.desk.shared);
+        if let Some(signal) = taken.abort.take() {
+            shared
+                .registry
+                .with(number, |outbox| outbox.set_abort(signal));
+        }
+        self.open(number, opening, &mut taken.outgoing);
+        let since = shared
+            .registry
+            .with(number, Outbox::take)
+            .unwrap_or_default();
+        if let (Some(token), Some(signal)) = (since.token, since.abort) {
+            self.abort(token, signal, since.outgoing);
+        } else if let Some(token) = since.token {
+            self.queue(token, since.outgoing);
+        }
+    }
+
+    /// Queues what has been posted to a connection.
+    fn queue(&mut self, token: Token, mut outgoing: Outgoing) {
         if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
-            channel.outgoing.append(&mut taken.outgoing);
+            channel.outgoing.append(&mut outgoing);
             self.enqueue(token);
         }
     }
@@ -184,6 +217,17 @@ impl<T: Transport> Core<T> {
             return;
         };
         for token in std::mem::take(&mut entry.parked) {
+            if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
+                channel.parked = false;
+                channel.deadlines.resume(self.desk.now);
+                self.enqueue(token);
+            }
+        }
+    }
+
+    /// The engine holds less again: those that were held back for that may be read.
+    fn unpark_held_back(&mut self) {
+        for token in self.desk.take_held_back() {
             if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
                 channel.parked = false;
                 channel.deadlines.resume(self.desk.now);
@@ -298,11 +342,12 @@ impl<T: Transport> Channel<T> {
             Passed::Retry => self.try_next_target(desk, transport)?,
             Passed::End(cause, manner) => return Err(Ending { cause, manner }),
             Passed::Finish => {
-                let closed = || Cause::new(Status::CHANNEL_CLOSED, "closed");
-                let cause = self.finishing.take().unwrap_or_else(closed);
-                return Err(Ending {
-                    cause,
-                    manner: Manner::Linger,
+                return Err(match self.finishing.take() {
+                    Some(cause) if self.conversation.state() != State::Draining => Ending {
+                        cause,
+                        manner: Manner::Linger,
+                    },
+                    _ => Ending::answered(),
                 });
             }
         }

@@ -22,6 +22,8 @@ use crate::shared::inbox::Delivery;
 pub(crate) struct Budget {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+    /// Bytes read so far.
+    read: usize,
 }
 
 /// What a read brought.
@@ -39,16 +41,29 @@ impl<T: Transport> Channel<T> {
         let mut budget = Budget {
             messages: options.turn_messages,
             bytes: options.turn_bytes,
+            read: 0,
         };
+        let result = self.fill_within(desk, &mut budget);
+        desk.shared.counters.bytes_received.add(budget.read as u64);
+        result
+    }
+
+    fn fill_within(&mut self, desk: &mut Desk, budget: &mut Budget) -> Result<Progress, Ending> {
         while (self.readable || self.undelivered) && !self.parked && self.stream.is_some() {
             if self.conversation.state() == State::Draining {
-                return self.discard(desk, &mut budget);
+                return self.discard(desk, budget);
             }
             if budget.messages == 0 || budget.bytes == 0 {
                 return Ok(Progress::Again);
             }
+            if self.is_held_back(desk) {
+                break;
+            }
             match desk.room(self.group, self.share) {
-                Room::Frames(room) => self.fill_once(desk, &mut budget, room)?,
+                Room::Frames(room) => {
+                    self.fill_once(desk, budget, room)?;
+                    desk.count_held(self);
+                }
                 full => self.park(desk, full),
             }
         }
@@ -125,6 +140,7 @@ impl<T: Transport> Channel<T> {
             }
             Ok((count, short)) => {
                 budget.bytes = budget.bytes.saturating_sub(count);
+                budget.read += count;
                 if short && T::SHORT_READ_MEANS_DRAINED && !self.hung_up {
                     self.readable = false;
                 }
@@ -209,6 +225,26 @@ impl<T: Transport> Channel<T> {
         Ok(Progress::Waiting)
     }
 
+    /// Stops reading while the engine holds too much of what is not whole or could not be
+    /// delivered. A channel that can give up some of it by going on goes on.
+    fn is_held_back(&mut self, desk: &mut Desk) -> bool {
+        let greeting = self.conversation.state() == State::Greeting;
+        if !desk.holds_too_much(greeting)
+            || self.undelivered
+            || (!greeting && self.counted_held > 0)
+        {
+            return false;
+        }
+        self.parked = true;
+        desk.hold_back(self.token, greeting);
+        desk.shared.counters.pauses_budget.add(1);
+        if !greeting {
+            // A connection that has not said Hello gets no time for being held back.
+            self.deadlines.pause(desk.now);
+        }
+        true
+    }
+
     /// Stops reading until there is room.
     fn park(&mut self, desk: &mut Desk, why: Room) {
         self.parked = true;
@@ -217,6 +253,11 @@ impl<T: Transport> Channel<T> {
             return;
         };
         group.parked.push(self.token);
+        let counters = &desk.shared.counters;
+        match why {
+            Room::PoolEmpty => counters.pauses_pool_empty.add(1),
+            _ => counters.pauses_inbox_full.add(1),
+        }
         if why == Room::PoolEmpty && !std::mem::replace(&mut group.pool_empty_told, true) {
             let text = "no pool message is free: reading pauses until messages are put back";
             let cause = Cause::new(Status::POOL_EMPTY, text);

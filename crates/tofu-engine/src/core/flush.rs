@@ -81,6 +81,7 @@ impl<T: Transport> Channel<T> {
     /// Accounts for `count` bytes that the kernel took.
     fn take_sent(&mut self, count: usize, desk: &Desk, tally: &mut Tally) {
         self.account.bytes_unconfirmed += count as u64;
+        desk.shared.counters.bytes_sent.add(count as u64);
         let (conversation, account) = (&mut self.conversation, &mut self.account);
         let sent = |header: &BinaryHeader| {
             tally.messages += 1;
@@ -101,11 +102,22 @@ impl<T: Transport> Channel<T> {
         if tally.messages == 0 {
             return;
         }
+        desk.shared.send_budget.release(tally.bytes);
+        desk.shared
+            .counters
+            .messages_sent
+            .add(tally.messages as u64);
         let options = &desk.shared.options;
         let ready = desk.shared.registry.with(self.number, |outbox| {
             outbox.settle(tally.messages, tally.bytes, options)
         });
-        if ready == Some(true) {
+        let Some(room) = ready else { return };
+        if room.waiters {
+            if let Some(group) = desk.groups.get_mut(self.group) {
+                group.shared.make_room();
+            }
+        }
+        if room.notice {
             let cause = Cause::new(Status::SEND_QUEUE_READY, "the send queue has room again");
             desk.notify(
                 self.group,

@@ -36,6 +36,8 @@ pub(crate) struct Group {
     /// Being destroyed: until when its channels may flush, and what came of it so far.
     pub(crate) destruction: Option<(Time, DestroyReport)>,
     staged: Vec<Delivery>,
+    /// Messages of peers among what is staged.
+    pub(crate) staged_messages: usize,
     listed: bool,
 }
 
@@ -58,6 +60,7 @@ impl Groups {
             pool_empty_told: false,
             destruction: None,
             staged: Vec::new(),
+            staged_messages: 0,
             listed: false,
         })
     }
@@ -82,6 +85,7 @@ impl Groups {
     /// Stages any delivery, unless the group is being destroyed.
     pub(crate) fn stage(&mut self, id: GroupId, delivery: Delivery) {
         if let Some(group) = self.touch(id) {
+            group.staged_messages += delivery.messages();
             group.staged.push(delivery);
         }
     }
@@ -119,6 +123,7 @@ impl Groups {
             frames.bytes.extend_from_slice(run);
             frames.end = frames.bytes.len();
             frames.count += count;
+            group.staged_messages += count;
         }
     }
 
@@ -126,6 +131,7 @@ impl Groups {
     pub(crate) fn stage_buffer(&mut self, id: GroupId, frames: Frames) {
         self.staged_bytes += frames.bytes.len();
         let Some(group) = self.touch(id) else { return };
+        group.staged_messages += frames.count;
         group.staged.push(Delivery::Frames(frames));
     }
 
@@ -151,6 +157,7 @@ impl Groups {
         for id in self.touched.drain(..) {
             if let Some(group) = self.known.get_mut(&id) {
                 group.listed = false;
+                group.staged_messages = 0;
                 group
                     .shared
                     .inbox

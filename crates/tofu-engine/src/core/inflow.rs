@@ -42,6 +42,11 @@ impl LargeFrame {
         &self.header
     }
 
+    /// The text headers, as far as they have come.
+    pub(crate) fn text_headers(&self) -> &[u8] {
+        &self.headers
+    }
+
     pub(crate) fn is_whole(&self) -> bool {
         self.body.len() == usize::from(self.header.body_len)
             && self.headers.len() == usize::from(self.header.text_headers_len)

@@ -46,6 +46,7 @@ pub(crate) struct Listener<T: Transport> {
     pub(crate) retry: Option<Time>,
     backoff: Duration,
     noticed: Option<Time>,
+    failing_since: Option<Time>,
     /// Accepted connections that have not said Hello, oldest first.
     pending: BTreeMap<u64, Token>,
     accepted: u64,
@@ -67,6 +68,7 @@ impl<T: Transport> Listener<T> {
             retry: None,
             backoff: FIRST_BACKOFF,
             noticed: None,
+            failing_since: None,
             pending: BTreeMap::new(),
             accepted: 0,
         }
@@ -116,6 +118,7 @@ impl<T: Transport> Listener<T> {
     /// Notes an accepted connection; returns its place in line, and the one to be evicted for it.
     pub(crate) fn line_up(&mut self, connection: Token, limit: usize) -> (u64, Option<Token>) {
         self.backoff = FIRST_BACKOFF;
+        self.failing_since = None;
         self.accepted += 1;
         self.pending.insert(self.accepted, connection);
         let evicted = if self.pending.len() > limit {
@@ -131,11 +134,16 @@ impl<T: Transport> Listener<T> {
         self.pending.remove(&place);
     }
 
-    /// Accepting has failed: when to try again, and whether the application is to be told.
-    pub(crate) fn back_off(&mut self, now: Time) -> bool {
+    /// Accepting has failed: sets when to try again, and returns for how long it has been failing.
+    pub(crate) fn back_off(&mut self, now: Time) -> Duration {
         self.readable = false;
         self.retry = Some(now.after(self.backoff));
         self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
+        now.since(*self.failing_since.get_or_insert(now))
+    }
+
+    /// Whether the application may be told again that connections are turned away.
+    pub(crate) fn is_notice_due(&mut self, now: Time) -> bool {
         let due = self
             .noticed
             .is_none_or(|at| now.since(at) >= NOTICE_INTERVAL);

@@ -5,6 +5,7 @@
 //! a clock, so the same code runs under the mio driver and under a simulated network.
 
 mod attempt;
+mod census;
 mod channel;
 pub(crate) mod closing;
 mod conversation;

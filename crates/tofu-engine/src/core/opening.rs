@@ -6,13 +6,14 @@ use tofu_addr::Address;
 use tofu_msg::{ChannelNumber, Status};
 
 use crate::close::Cause;
+use crate::core::census::{Admission, Census};
 use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::conversation::Conversation;
 use crate::core::deadlines::Timer;
 use crate::core::engine::{Core, Socket};
 use crate::core::listener::Listener;
 use crate::core::outgoing::Outgoing;
-use crate::core::transport::{Resolution, Token, Transport};
+use crate::core::transport::{Resolution, Stream, Token, Transport};
 use crate::msg::{Msg, Report};
 use crate::shared::Arc;
 use crate::shared::group::GroupShared;
@@ -25,7 +26,7 @@ impl<T: Transport> Core<T> {
         number: ChannelNumber,
         opening: Opening,
         outgoing: &mut Outgoing,
-    ) -> Token {
+    ) {
         match opening {
             Opening::Listen {
                 welcome,
@@ -45,7 +46,6 @@ impl<T: Transport> Core<T> {
                     let outcome = channel.begin_attempt(&self.desk, &mut self.transport, address);
                     self.conclude(token, outcome.map(|()| Progress::Again));
                 }
-                token
             }
         }
     }
@@ -65,7 +65,7 @@ impl<T: Transport> Core<T> {
         welcome: Msg,
         address: Address,
         group: &Arc<GroupShared>,
-    ) -> Token {
+    ) {
         let id = group.id;
         let resolved = address.clone();
         let token = self
@@ -81,7 +81,6 @@ impl<T: Transport> Core<T> {
             Resolution::Ready(targets) => self.bind_listener(token, Ok(targets)),
             Resolution::Failed(error) => self.bind_listener(token, Err(error)),
         }
-        token
     }
 
     /// The listener's targets have come: binds one, or closes the listener.
@@ -117,24 +116,15 @@ impl<T: Transport> Core<T> {
                     listener.readable = false;
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    let told = listener.back_off(self.desk.now);
-                    let (retry, armed) = (listener.retry, &mut listener.armed);
-                    self.desk.timers.arm(token, armed, retry);
-                    if told {
-                        let cause = Cause::system(Status::ACCEPT_FAILED, "accepting", &error);
-                        let (group, number, id) = (listener.group, listener.number, listener.id);
-                        self.desk
-                            .notify(group, number, id, Report::AcceptFailed, cause);
-                    }
-                }
+                Err(error) => self.accept_failed(token, &error),
             }
         }
         self.enqueue(token);
     }
 
-    /// A connection was accepted: it has until the handshake timeout to say Hello.
-    fn accepted(&mut self, listener: Token, mut stream: T::Stream) {
+    /// A connection was accepted: if it may come in, it has until the handshake timeout to say
+    /// Hello.
+    fn accepted(&mut self, listener: Token, stream: T::Stream) {
         let Some(Socket::Listener(entry)) = self.table.get_mut(listener) else {
             return;
         };
@@ -142,22 +132,43 @@ impl<T: Transport> Core<T> {
             return;
         };
         let group = Arc::clone(&group.shared);
-        let token = self.insert_channel(&group, Conversation::acceptor());
+        let options = self.desk.options();
+        let peer = Census::asks_for_peer(options).then(|| stream.peer());
+        self.desk.shared.counters.connections_accepted.add(1);
+        match self.census.admit(listener, peer.as_ref(), options) {
+            Err(why) => {
+                drop(stream);
+                self.desk.shared.counters.connections_refused.add(1);
+                self.notify_accept_failed(listener, Cause::new(Status::CONNECTION_LIMIT, why));
+            }
+            Ok(admission) => {
+                let token = self.insert_channel(&group, Conversation::acceptor());
+                self.admitted(token, listener, stream, admission);
+            }
+        }
+    }
+
+    fn admitted(
+        &mut self,
+        token: Token,
+        listener: Token,
+        mut stream: T::Stream,
+        admission: Admission,
+    ) {
         let registered = self.transport.register(&mut stream, token);
         let limit = self.desk.options().pending_handshakes;
+        let timeout = self.desk.options().handshake_timeout;
+        let line = match self.table.get_mut(listener) {
+            Some(Socket::Listener(entry)) => Some(entry.line_up(token, limit)),
+            _ => None,
+        };
         if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
             channel.stream = Some(stream);
-            let timeout = self.desk.options().handshake_timeout;
+            channel.admission = Some(admission);
+            channel.listener = line.map(|(place, _)| (listener, place));
             channel
                 .deadlines
                 .start(Timer::Handshake, self.desk.now, timeout);
-        }
-        let Some(Socket::Listener(entry)) = self.table.get_mut(listener) else {
-            return;
-        };
-        let (place, evicted) = entry.line_up(token, limit);
-        if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
-            channel.listener = Some((listener, place));
         }
         let outcome = registered
             .map(|()| Progress::Waiting)
@@ -166,10 +177,44 @@ impl<T: Transport> Core<T> {
                 manner: Manner::Gone,
             });
         self.conclude(token, outcome);
-        if let Some(evicted) = evicted {
+        if let Some((_, Some(evicted))) = line {
             let text = "too many connections wait for their HelloRequest";
             let ending = Ending::new(Manner::Gone, Status::HANDSHAKE_EVICTED, text);
             self.close_channel(evicted, ending, None);
+        }
+    }
+
+    /// Accepting has failed, not for the lack of connections: it is tried again by timer, and when
+    /// that does not help for long, a waiting connection is shed so that its peer learns of it.
+    fn accept_failed(&mut self, token: Token, error: &io::Error) {
+        let patience = self.desk.options().handshake_timeout;
+        let Some(Socket::Listener(listener)) = self.table.get_mut(token) else {
+            return;
+        };
+        let counters = &self.desk.shared.counters;
+        counters.accepts_failed.add(1);
+        let failing_for = listener.back_off(self.desk.now);
+        self.desk
+            .timers
+            .arm(token, &mut listener.armed, listener.retry);
+        if let Some(socket) = listener.socket.as_mut().filter(|_| failing_for >= patience) {
+            if self.transport.shed(socket) {
+                counters.connections_shed.add(1);
+            }
+        }
+        let cause = Cause::system(Status::ACCEPT_FAILED, "accepting", error);
+        self.notify_accept_failed(token, cause);
+    }
+
+    /// Tells the application, at most once a second, that a listener turns connections away.
+    fn notify_accept_failed(&mut self, token: Token, cause: Cause) {
+        let Some(Socket::Listener(listener)) = self.table.get_mut(token) else {
+            return;
+        };
+        if listener.is_notice_due(self.desk.now) {
+            let (group, number, id) = (listener.group, listener.number, listener.id);
+            self.desk
+                .notify(group, number, id, Report::AcceptFailed, cause);
         }
     }
 

@@ -25,7 +25,7 @@ fn messages(channel: ChannelNumber) -> Vec<Message> {
             .text_headers_mut()
             .append("Index", index.to_string())
             .unwrap();
-        message.body_mut().append(&vec![index as u8; len]).unwrap();
+        message.body_mut().append(&vec![7; len]).unwrap();
         message
     })
     .collect()
@@ -64,6 +64,7 @@ fn conversation_arrives_whole(read_limit: usize, write_limit: usize) {
         .with(channel, |outbox| outbox.is_settled())
         .unwrap();
     assert!(idle, "nothing is counted as queued any more");
+    assert_eq!(net.sides[1].shared.send_budget.queued(), 0);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::msg::Msg;
-use crate::shared::inbox::Inbox;
+use tofu_msg::Origin;
+
+use crate::msg::{Msg, Report};
+use crate::shared::inbox::{Delivery, Inbox};
 use crate::shared::pool::ShareIndex;
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 
@@ -29,6 +31,45 @@ pub struct DestroyReport {
     pub complete: bool,
 }
 
+/// What lay in an inbox, or on its way out of it, when its group was destroyed.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers {
+    /// Messages that had come back unsent.
+    pub(crate) unsent: Vec<Msg>,
+    /// Messages of peers.
+    pub(crate) unreceived: usize,
+    /// The part of them that the pool counts as frames.
+    pub(crate) frames: usize,
+}
+
+impl Leftovers {
+    /// Sorts one delivery in.
+    pub(crate) fn add(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Frames(frames) => {
+                self.unreceived += frames.count;
+                self.frames += frames.count;
+            }
+            Delivery::Message(msg) => match msg.report() {
+                Some(Report::Returned | Report::ConnectFailed | Report::ListenFailed) => {
+                    self.unsent.push(msg);
+                }
+                _ => self.unreceived += usize::from(msg.origin() == Origin::Peer),
+            },
+            Delivery::EndOfInput(_) => {}
+        }
+    }
+}
+
+impl DestroyReport {
+    /// Adds what lay unread: it had come back before anything that the report holds already.
+    pub(crate) fn take_in(&mut self, mut leftovers: Leftovers) {
+        leftovers.unsent.append(&mut self.unsent);
+        self.unsent = leftovers.unsent;
+        self.unreceived += leftovers.unreceived;
+    }
+}
+
 /// The part of a group that several threads see.
 #[derive(Debug)]
 pub(crate) struct GroupShared {
@@ -39,6 +80,9 @@ pub(crate) struct GroupShared {
     destroyed: AtomicBool,
     destruction: Mutex<Destruction>,
     finished: Condvar,
+    /// Raised whenever a send queue of the group that somebody waits for has room again.
+    room: Mutex<u64>,
+    room_made: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +100,8 @@ impl GroupShared {
             destroyed: AtomicBool::new(false),
             destruction: Mutex::default(),
             finished: Condvar::new(),
+            room: Mutex::default(),
+            room_made: Condvar::new(),
         }
     }
 
@@ -72,6 +118,33 @@ impl GroupShared {
     /// How long the group's channels may go on flushing.
     pub(crate) fn grace(&self) -> Duration {
         self.destruction.lock().grace
+    }
+
+    /// How often room has been made so far: to be asked before a post that may have to wait.
+    pub(crate) fn room_epoch(&self) -> u64 {
+        *self.room.lock()
+    }
+
+    /// Waits until room is made after `seen`; `false` when it was not by `deadline`.
+    pub(crate) fn wait_for_room(&self, seen: u64, deadline: Option<Instant>) -> bool {
+        let mut epoch = self.room.lock();
+        while *epoch == seen {
+            match deadline {
+                None => self.room_made.wait(&mut epoch),
+                Some(deadline) => {
+                    if self.room_made.wait_until(&mut epoch, deadline).timed_out() {
+                        return *epoch != seen;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Tells those who wait for room to try again: there is some, or there never will be.
+    pub(crate) fn make_room(&self) {
+        *self.room.lock() += 1;
+        self.room_made.notify_all();
     }
 
     /// The core has closed the group's last channel.

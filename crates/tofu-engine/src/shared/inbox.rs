@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use tofu_msg::Status;
+use tofu_msg::{Origin, Status};
 
 use crate::core::transport::Token;
 use crate::msg::Msg;
@@ -40,11 +40,12 @@ pub(crate) struct Frames {
 }
 
 impl Delivery {
-    /// Messages in it that count against the inbox (those that came from peers as frames).
-    fn frames(&self) -> usize {
+    /// Messages of peers in it: they count against the inbox.
+    pub(crate) fn messages(&self) -> usize {
         match self {
             Delivery::Frames(frames) => frames.count,
-            Delivery::Message(_) | Delivery::EndOfInput(_) => 0,
+            Delivery::Message(msg) => usize::from(msg.origin() == Origin::Peer),
+            Delivery::EndOfInput(_) => 0,
         }
     }
 
@@ -120,7 +121,7 @@ impl Inbox {
         let mut spare = None;
         let mut state = self.state.lock();
         for delivery in batch.drain(..) {
-            state.frames += delivery.frames();
+            state.frames += delivery.messages();
             match state.merge(delivery) {
                 Ok(buffer) => spare = Some(buffer),
                 Err(delivery) => {
@@ -136,7 +137,7 @@ impl Inbox {
     }
 
     /// Adds a message of `update_receiver`; gives it back when too many wait or the inbox ended.
-    pub(crate) fn update(&self, msg: Msg, limit: usize) -> Result<(), (Status, Msg)> {
+    pub(crate) fn update(&self, mut msg: Msg, limit: usize) -> Result<(), (Status, Msg)> {
         let mut state = self.state.lock();
         if let Some(status) = state.ended {
             return Err((status, msg));
@@ -144,6 +145,7 @@ impl Inbox {
         if state.updates >= limit {
             return Err((Status::QUEUE_FULL, msg));
         }
+        msg.drop_side();
         state.updates += 1;
         state.bytes += msg.capacity();
         state.queue.push_back(Delivery::Message(msg));
@@ -166,11 +168,15 @@ impl Inbox {
         }
     }
 
-    /// Whether the core may deliver more frames. If not, the inbox remembers that it was asked.
-    pub(crate) fn has_room(&self, messages: usize, bytes: usize) -> bool {
+    /// How many more messages of peers the core may deliver beside `staged` that it is about to. If
+    /// none, the inbox remembers that it was asked.
+    pub(crate) fn room(&self, staged: usize, messages: usize, bytes: usize) -> usize {
         let mut state = self.state.lock();
-        let room = state.frames < messages && state.bytes < bytes;
-        state.starved |= !room;
+        let room = match state.bytes < bytes {
+            true => messages.saturating_sub(state.frames + staged),
+            false => 0,
+        };
+        state.starved |= room == 0;
         room
     }
 
@@ -256,12 +262,13 @@ mod tests {
             count: 2,
         };
         inbox.deliver(&mut vec![Delivery::Frames(frames)], &Chunks::default());
-        assert!(inbox.has_room(3, 1000));
-        assert!(!inbox.has_room(2, 1000));
-        assert!(!inbox.has_room(3, 32));
+        assert_eq!(inbox.room(0, 3, 1000), 1);
+        assert_eq!(inbox.room(1, 3, 1000), 0);
+        assert_eq!(inbox.room(0, 2, 1000), 0);
+        assert_eq!(inbox.room(0, 3, 32), 0);
         let mut queue = VecDeque::new();
         assert_eq!(inbox.fetch(&mut queue, past()), (Fetched::Some, true));
-        assert!(inbox.has_room(2, 32));
+        assert_eq!(inbox.room(0, 2, 32), 2);
     }
 
     #[test]

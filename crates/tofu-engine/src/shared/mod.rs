@@ -11,6 +11,8 @@ pub(crate) mod pool;
 pub(crate) mod post;
 pub(crate) mod receiver;
 pub(crate) mod registry;
+pub(crate) mod send_budget;
+pub(crate) mod stats;
 pub(crate) mod worklist;
 
 use std::collections::HashMap;
@@ -23,9 +25,11 @@ pub(crate) use crate::sync::Arc;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 use chunks::Chunks;
-use group::{GroupId, GroupShared};
+use group::{GroupId, GroupShared, Leftovers};
 use pool::Pool;
 use registry::Registry;
+use send_budget::SendBudget;
+use stats::{Counters, Stats};
 use worklist::Worklist;
 
 /// Everything that outlives the event loop's thread as long as somebody holds a handle to it.
@@ -37,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) worklist: Arc<Worklist>,
     /// Buffers of frames on their way out or in.
     pub(crate) chunks: Chunks,
+    pub(crate) send_budget: SendBudget,
+    pub(crate) counters: Arc<Counters>,
     groups: Mutex<Groups>,
     last_id: AtomicU64,
     ended: AtomicBool,
@@ -54,12 +60,15 @@ impl Shared {
     /// The shared part of an engine whose loop is woken by `wake`.
     pub(crate) fn new(options: Options, wake: Box<dyn Fn() + Send + Sync>) -> Arc<Shared> {
         let options = options.normalized();
-        let worklist = Arc::new(Worklist::new(wake));
+        let counters = Arc::new(Counters::default());
+        let worklist = Arc::new(Worklist::new(wake, Arc::clone(&counters)));
         Arc::new(Shared {
             registry: Registry::new(options.channels),
             pool: Pool::new(&options, Arc::clone(&worklist)),
             worklist,
             chunks: Chunks::default(),
+            send_budget: SendBudget::new(options.send_budget),
+            counters,
             groups: Mutex::default(),
             last_id: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -88,25 +97,25 @@ impl Shared {
         Ok(group)
     }
 
-    /// Forgets a group that is gone, and what nobody received; returns how much that was.
-    pub(crate) fn forget_group(&self, group: &GroupShared) -> usize {
+    /// How the engine stands.
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = self.counters.snapshot();
+        self.registry
+            .for_each(|_, outbox| outbox.count_into(&mut stats));
+        (stats.pool_in_use, stats.pool_free) = self.pool.levels();
+        stats
+    }
+
+    /// Forgets a group that is gone; returns what lay in its inbox.
+    pub(crate) fn forget_group(&self, group: &GroupShared) -> Leftovers {
         self.groups.lock().alive.remove(&group.id);
-        let mut frames = 0;
-        let mut messages = 0;
+        let mut leftovers = Leftovers::default();
         for delivery in group.inbox.drain() {
-            match delivery {
-                inbox::Delivery::Frames(batch) => frames += batch.count,
-                inbox::Delivery::Message(msg) => {
-                    messages += usize::from(msg.origin() == tofu_msg::Origin::Peer);
-                }
-                inbox::Delivery::EndOfInput(_) => {}
-            }
+            leftovers.add(delivery);
         }
-        if frames > 0 {
-            self.pool.refund_frames(group.share, frames);
-        }
+        self.pool.refund_frames(group.share, leftovers.frames);
         self.pool.close_share(group.share);
-        frames + messages
+        leftovers
     }
 
     /// The event loop has ended: nothing opens, every receiver is told, the pool empties.
@@ -117,6 +126,7 @@ impl Shared {
         self.ended.store(true, Ordering::SeqCst);
         for group in groups.alive.values() {
             group.inbox.end(status);
+            group.make_room();
         }
         drop(groups);
         self.pool.close();

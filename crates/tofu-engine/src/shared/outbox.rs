@@ -8,11 +8,13 @@ use tofu_addr::Address;
 use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, OpType};
 
 use crate::core::outgoing::Outgoing;
-use crate::core::transport::Token;
+use crate::core::transport::{PeerInfo, Token};
 use crate::error::PostErrorKind;
 use crate::msg::Msg;
 use crate::options::Options;
 use crate::shared::group::{GroupId, GroupShared};
+use crate::shared::send_budget::SendBudget;
+use crate::shared::stats::Stats;
 use crate::sync::Arc;
 
 /// Which side of a connection a channel is, or that it is none.
@@ -55,6 +57,36 @@ pub(crate) enum Opening {
     },
 }
 
+/// Where a channel stands, as its group may see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChannelState {
+    /// A listener.
+    Listening,
+    /// The connection is not made yet.
+    Connecting,
+    /// Messages may be posted.
+    Open,
+    /// Only what is queued is still being sent.
+    Closing,
+}
+
+/// One channel of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelInfo {
+    /// Its number.
+    pub number: ChannelNumber,
+    /// Where it stands.
+    pub state: ChannelState,
+    /// Who is at the other end, once connected.
+    pub peer: Option<PeerInfo>,
+    /// Messages posted and not wholly handed to the kernel.
+    pub queued_messages: usize,
+    /// Their bytes.
+    pub queued_bytes: usize,
+}
+
 /// What the core takes out of an outbox.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
@@ -87,6 +119,29 @@ pub(crate) struct Outbox {
     queued_bytes: usize,
     /// A post was refused for a full queue; the application is told when there is room.
     refused: bool,
+    /// Somebody waits for room in a call.
+    waited_for: bool,
+    /// Who is at the other end, once connected.
+    peer: Option<Box<PeerInfo>>,
+    connected: bool,
+}
+
+/// Who is to hear that there is room again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// The application, by a notice.
+    pub(crate) notice: bool,
+    /// Those who wait in a call.
+    pub(crate) waiters: bool,
+}
+
+/// What a post does when the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// It is refused, and a notice tells of room.
+    Refuse,
+    /// It waits and tries again.
+    Wait,
 }
 
 /// What posting a frame asks the caller to do once the lock is released.
@@ -116,7 +171,8 @@ impl Outbox {
         &mut self,
         header: &BinaryHeader,
         group: GroupId,
-        options: &Options,
+        limits: (&Options, &SendBudget),
+        when_full: WhenFull,
     ) -> Result<(), PostErrorKind> {
         let op_code = header.op_code;
         if self.phase == Phase::Vacant {
@@ -130,8 +186,11 @@ impl Outbox {
         if self.phase != Phase::Open {
             return Err(PostErrorKind::ChannelClosed);
         }
-        if op_code != OpCode::ByeSignal && self.is_full(header.frame_len(), options) {
-            self.refused = true;
+        if op_code != OpCode::ByeSignal && self.is_full(header.frame_len(), limits) {
+            match when_full {
+                WhenFull::Refuse => self.refused = true,
+                WhenFull::Wait => self.waited_for = true,
+            }
             return Err(PostErrorKind::QueueFull);
         }
         Ok(())
@@ -174,10 +233,11 @@ impl Outbox {
         Ok(())
     }
 
-    fn is_full(&self, frame_len: usize, options: &Options) -> bool {
+    fn is_full(&self, frame_len: usize, (options, budget): (&Options, &SendBudget)) -> bool {
         self.queued_messages > 0
             && (self.queued_messages >= options.send_queue_messages
-                || self.queued_bytes + frame_len > options.send_queue_bytes)
+                || self.queued_bytes + frame_len > options.send_queue_bytes
+                || budget.is_full(frame_len))
     }
 
     /// Appends an admitted message's frame.
@@ -242,14 +302,61 @@ impl Outbox {
         self.peer_said_bye = true;
     }
 
-    /// So much has been handed to the kernel. `true` if the application is to be told that there
-    /// is room again after a refusal.
-    pub(crate) fn settle(&mut self, messages: usize, bytes: usize, options: &Options) -> bool {
+    /// So much has been handed to the kernel. Says who is to hear of the room.
+    pub(crate) fn settle(&mut self, messages: usize, bytes: usize, options: &Options) -> Room {
         self.queued_messages -= messages.min(self.queued_messages);
         self.queued_bytes -= bytes.min(self.queued_bytes);
         let below_half = self.queued_messages <= options.send_queue_messages / 2
             && self.queued_bytes <= options.send_queue_bytes / 2;
-        self.phase == Phase::Open && below_half && std::mem::take(&mut self.refused)
+        if self.phase != Phase::Open || !below_half {
+            return Room::default();
+        }
+        Room {
+            notice: std::mem::take(&mut self.refused),
+            waiters: std::mem::take(&mut self.waited_for),
+        }
+    }
+
+    /// The connection is made.
+    pub(crate) fn set_connected(&mut self, peer: PeerInfo) {
+        self.connected = true;
+        self.peer = Some(Box::new(peer));
+    }
+
+    /// Adds this channel to an engine's statistics.
+    pub(crate) fn count_into(&self, stats: &mut Stats) {
+        let counts = &mut stats.channels;
+        match self.state() {
+            None => return,
+            Some(ChannelState::Listening) => counts.listening += 1,
+            Some(ChannelState::Connecting) => counts.connecting += 1,
+            Some(ChannelState::Open) => counts.open += 1,
+            Some(ChannelState::Closing) => counts.closing += 1,
+        }
+        stats.queued_messages += self.queued_messages;
+        stats.queued_bytes += self.queued_bytes;
+    }
+
+    fn state(&self) -> Option<ChannelState> {
+        match (self.phase, self.role) {
+            (Phase::Vacant | Phase::Closed, _) => None,
+            (Phase::Open, Role::Listener) => Some(ChannelState::Listening),
+            (Phase::Open, _) if !self.connected => Some(ChannelState::Connecting),
+            (Phase::Open, _) => Some(ChannelState::Open),
+            (Phase::Closing, _) => Some(ChannelState::Closing),
+        }
+    }
+
+    /// This channel for the list of its group's channels.
+    pub(crate) fn describe(&self, number: ChannelNumber, group: GroupId) -> Option<ChannelInfo> {
+        let state = self.state().filter(|_| self.group == Some(group))?;
+        Some(ChannelInfo {
+            number,
+            state,
+            peer: self.peer.as_deref().cloned(),
+            queued_messages: self.queued_messages,
+            queued_bytes: self.queued_bytes,
+        })
     }
 
     /// Whether nothing is queued anywhere, and nothing counted as such.
@@ -267,11 +374,14 @@ impl Outbox {
     }
 
     /// The channel has ended: whatever was posted up to now goes to the core, nothing follows.
-    pub(crate) fn close(&mut self) -> Taken {
+    /// Also returns how many bytes are no longer queued.
+    pub(crate) fn close(&mut self) -> (Taken, usize) {
         self.phase = Phase::Closed;
         self.token = None;
-        (self.queued_messages, self.queued_bytes) = (0, 0);
-        self.take()
+        self.peer = None;
+        self.queued_messages = 0;
+        let bytes = std::mem::take(&mut self.queued_bytes);
+        (self.take(), bytes)
     }
 }
 

@@ -108,7 +108,9 @@ impl Pool {
         }
         state.all.in_use += 1;
         drop(state);
-        Some(Msg::from_envelope(free.unwrap_or_else(|| self.create())))
+        let mut envelope = free.unwrap_or_else(|| self.create());
+        envelope.counted = true;
+        Some(Msg::from_envelope(envelope))
     }
 
     /// A message for a frame that has been taken out of an inbox: it was counted as a frame and
@@ -121,7 +123,7 @@ impl Pool {
         drop(state);
         self.announce(resume);
         let mut envelope = free.unwrap_or_else(|| self.create());
-        envelope.share = Some(share);
+        (envelope.counted, envelope.share) = (true, Some(share));
         Msg::from_envelope(envelope)
     }
 
@@ -132,7 +134,7 @@ impl Pool {
         state.for_usage(share, |usage| usage.in_use += 1);
         drop(state);
         let mut envelope = free.unwrap_or_else(|| self.create());
-        envelope.share = Some(share);
+        (envelope.counted, envelope.share) = (true, Some(share));
         Msg::from_envelope(envelope)
     }
 
@@ -159,14 +161,16 @@ impl Pool {
 
     /// Keeps an envelope of this pool, or frees it when there are enough.
     fn take_back(&self, mut envelope: Box<Envelope>) {
-        let share = envelope.share;
+        let (counted, share) = (envelope.counted, envelope.share);
         envelope.reset();
         if envelope.message.capacity() > self.keep_capacity {
             envelope.message.shrink_to(0);
         }
         let capacity = envelope.message.capacity();
         let mut state = self.state.lock();
-        state.release(share, 1, 0);
+        if counted {
+            state.release(share, 1, 0);
+        }
         let resume = self.is_resume_due(&mut state, share);
         let keep = !state.closed
             && state.free.len() < self.maximum
@@ -180,6 +184,21 @@ impl Pool {
         };
         drop(state);
         drop(surplus);
+        self.announce(resume);
+    }
+
+    /// A message is no longer the application's: it waits, by pointer, in a send queue, whose own
+    /// limits bound it. If it counted on, peers that do not read could stop all reading.
+    pub(crate) fn uncount(&self, msg: &mut Msg) {
+        let envelope = msg.envelope_mut();
+        if !std::mem::take(&mut envelope.counted) {
+            return;
+        }
+        let share = envelope.share.take();
+        let mut state = self.state.lock();
+        state.release(share, 1, 0);
+        let resume = self.is_resume_due(&mut state, share);
+        drop(state);
         self.announce(resume);
     }
 
@@ -247,20 +266,16 @@ impl Pool {
         drop(free);
     }
 
-    #[cfg(test)]
-    /// Messages in use now: held by the application or waiting as frames.
-    pub(crate) fn in_use(&self) -> usize {
-        self.state.lock().all.in_use
-    }
-
-    #[cfg(test)]
-    /// Messages free for use now.
-    pub(crate) fn free(&self) -> usize {
-        self.state.lock().free.len()
+    /// Messages in use, and messages free.
+    pub(crate) fn levels(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.all.in_use, state.free.len())
     }
 
     fn is_resume_due(&self, state: &mut State, share: Option<ShareIndex>) -> bool {
-        let mut due = state.all.should_resume(self.maximum);
+        // For the whole pool nothing is held back until a good part is free: what is in use may
+        // belong to a group that never gives it back.
+        let mut due = state.all.hungry && state.all.in_use < self.maximum;
         if due {
             state.all.hungry = false;
         }

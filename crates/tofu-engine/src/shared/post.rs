@@ -3,6 +3,8 @@
 //! Runs on the application's thread, takes one slot lock, and makes at most one system call (to wake
 //! a sleeping loop). On any refusal the caller has the very same message back.
 
+use std::time::{Duration, Instant};
+
 use tofu_addr::Address;
 use tofu_msg::{BinaryHeader, ChannelNumber, OpCode, Role as OpRole, Status};
 
@@ -10,7 +12,7 @@ use crate::error::{PostError, PostErrorKind};
 use crate::msg::Msg;
 use crate::shared::Shared;
 use crate::shared::group::GroupShared;
-use crate::shared::outbox::{Opening, Role, may_continue, opens_channel};
+use crate::shared::outbox::{Opening, Role, WhenFull, may_continue, opens_channel};
 use crate::sync::Arc;
 
 impl Shared {
@@ -18,7 +20,51 @@ impl Shared {
     pub(crate) fn post(
         &self,
         group: &Arc<GroupShared>,
+        msg: Msg,
+    ) -> Result<BinaryHeader, PostError> {
+        self.try_post(group, msg, WhenFull::Refuse)
+            .inspect_err(|error| self.count_refusal(error))
+    }
+
+    /// Like `post`, but waits for room in the send queue until `timeout` has passed.
+    pub(crate) fn post_timeout(
+        &self,
+        group: &Arc<GroupShared>,
         mut msg: Msg,
+        timeout: Duration,
+    ) -> Result<BinaryHeader, PostError> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let seen = group.room_epoch();
+            match self.try_post(group, msg, WhenFull::Wait) {
+                Err(error) if error.kind() == PostErrorKind::QueueFull => {
+                    if !group.wait_for_room(seen, deadline) {
+                        self.count_refusal(&error);
+                        return Err(error);
+                    }
+                    msg = error.into_message();
+                }
+                Err(error) => {
+                    self.count_refusal(&error);
+                    return Err(error);
+                }
+                posted => return posted,
+            }
+        }
+    }
+
+    fn count_refusal(&self, error: &PostError) {
+        self.counters.posts_refused.increment_shared();
+        if error.kind() == PostErrorKind::QueueFull {
+            self.counters.posts_refused_queue_full.increment_shared();
+        }
+    }
+
+    fn try_post(
+        &self,
+        group: &Arc<GroupShared>,
+        msg: Msg,
+        when_full: WhenFull,
     ) -> Result<BinaryHeader, PostError> {
         let header = match self.check(&msg) {
             Ok(header) => header,
@@ -39,8 +85,7 @@ impl Shared {
         if header.op_code == OpCode::ByeSignal {
             return self.abort_channel(group, header, msg);
         }
-        msg.drop_side();
-        self.append(group, header, msg)
+        self.append(group, header, msg, when_full)
     }
 
     /// The checks that need nothing but the message; then the header as it will travel.
@@ -100,6 +145,10 @@ impl Shared {
                 outbox.set_opening(Opening::Connect { id, address, group });
                 let large = self.options.large_message;
                 let fresh = || self.chunks.take_empty();
+                self.send_budget.add(header.frame_len());
+                if header.payload_len() >= self.options.large_message {
+                    self.uncount(&mut msg);
+                }
                 message = outbox.append(&header, msg, large, fresh).spent;
             }
             self.worklist.add_dirty_quietly(number);
@@ -121,7 +170,8 @@ impl Shared {
         &self,
         group: &Arc<GroupShared>,
         header: BinaryHeader,
-        msg: Msg,
+        mut msg: Msg,
+        when_full: WhenFull,
     ) -> Result<BinaryHeader, PostError> {
         let number = header.channel_number;
         let Some(slot) = self.registry.slot(number) else {
@@ -131,11 +181,17 @@ impl Shared {
             ));
         };
         let mut outbox = slot.lock();
-        if let Err(kind) = outbox.admit(&header, group.id, &self.options) {
+        let limits = (&self.options, &self.send_budget);
+        if let Err(kind) = outbox.admit(&header, group.id, limits, when_full) {
             drop(outbox);
             return Err(PostError::new(self.refine(kind), msg));
         }
+        msg.drop_side();
+        self.send_budget.add(header.frame_len());
         let large = self.options.large_message;
+        if header.payload_len() >= large {
+            self.uncount(&mut msg);
+        }
         let appended = outbox.append(&header, msg, large, || self.chunks.take_empty());
         drop(outbox);
         if appended.list {
@@ -160,7 +216,8 @@ impl Shared {
             ));
         };
         let mut outbox = slot.lock();
-        if let Err(kind) = outbox.admit(&header, group.id, &self.options) {
+        let limits = (&self.options, &self.send_budget);
+        if let Err(kind) = outbox.admit(&header, group.id, limits, WhenFull::Refuse) {
             drop(outbox);
             return Err(PostError::new(self.refine(kind), msg));
         }
@@ -170,6 +227,13 @@ impl Shared {
         drop(outbox);
         self.worklist.add(|work| work.urgent.push(number));
         Ok(header)
+    }
+
+    /// A large message goes into the send queue itself: its pool counts it no longer.
+    fn uncount(&self, msg: &mut Msg) {
+        if let Some(home) = msg.envelope_mut().home.clone() {
+            home.uncount(msg);
+        }
     }
 
     fn recycle(&self, spent: Option<Msg>) {

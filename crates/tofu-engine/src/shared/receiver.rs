@@ -10,7 +10,7 @@ use tofu_msg::{FrameRef, Origin, Parse, Status};
 
 use crate::msg::Msg;
 use crate::shared::Shared;
-use crate::shared::group::GroupShared;
+use crate::shared::group::{GroupShared, Leftovers};
 use crate::shared::inbox::{Delivery, Fetched, Frames};
 
 /// What has been taken out of the inbox and not yet handed out.
@@ -85,20 +85,14 @@ impl Receiver {
         msg
     }
 
-    /// Gives up what has been taken out: how many messages of peers nobody received.
-    pub(crate) fn abandon(&mut self, shared: &Shared, group: &GroupShared) -> usize {
-        let mut frames = std::mem::take(&mut self.current).count;
-        let mut messages = 0;
+    /// Gives up what has been taken out of the inbox.
+    pub(crate) fn abandon(&mut self, shared: &Shared, group: &GroupShared) -> Leftovers {
+        let mut leftovers = Leftovers::default();
+        leftovers.add(Delivery::Frames(std::mem::take(&mut self.current)));
         for delivery in self.taken.drain(..) {
-            match delivery {
-                Delivery::Frames(batch) => frames += batch.count,
-                Delivery::Message(msg) => messages += usize::from(msg.origin() == Origin::Peer),
-                Delivery::EndOfInput(_) => {}
-            }
+            leftovers.add(delivery);
         }
-        if frames > 0 {
-            shared.pool.refund_frames(group.share, frames);
-        }
-        frames + messages
+        shared.pool.refund_frames(group.share, leftovers.frames);
+        leftovers
     }
 }

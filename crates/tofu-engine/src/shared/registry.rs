@@ -77,6 +77,16 @@ impl Registry {
         self.slot(number).map(|slot| work(&mut slot.lock()))
     }
 
+    /// Runs `look` on the outbox of every number that has been given out at some time.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(ChannelNumber, &Outbox)) {
+        let highest = self.numbers.lock().highest;
+        for number in (1..=highest).map(ChannelNumber::new) {
+            if let Some(slot) = self.slot(number) {
+                look(number, &slot.lock());
+            }
+        }
+    }
+
     fn slot_or_page(&self, number: ChannelNumber) -> &Slot {
         let index = index(number);
         let page = self.pages[index / PAGE_SLOTS]

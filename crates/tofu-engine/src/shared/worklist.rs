@@ -12,6 +12,7 @@ use tofu_msg::ChannelNumber;
 
 use crate::core::transport::Token;
 use crate::shared::group::{GroupId, GroupShared};
+use crate::shared::stats::Counters;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 
 /// What there is to do. The loop swaps it for an empty one that keeps its capacity.
@@ -62,15 +63,17 @@ pub(crate) struct Worklist {
     /// The loop is about to block, or blocks, in the poller. Whoever swaps it to false wakes it.
     asleep: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
+    counters: Arc<Counters>,
 }
 
 impl Worklist {
     /// A worklist whose loop is woken by `wake`.
-    pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Worklist {
+    pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>, counters: Arc<Counters>) -> Worklist {
         Worklist {
             work: Mutex::default(),
             asleep: AtomicBool::new(false),
             wake,
+            counters,
         }
     }
 
@@ -122,6 +125,7 @@ impl Worklist {
     /// Wakes the loop unless it is awake already.
     pub(crate) fn wake_if_asleep(&self) {
         if self.asleep.swap(false, Ordering::SeqCst) {
+            self.counters.wakes.increment_shared();
             (self.wake)();
         }
     }
@@ -146,7 +150,7 @@ mod tests {
         let wake = move || {
             inner.fetch_add(1, Ordering::SeqCst);
         };
-        (count, Worklist::new(Box::new(wake)))
+        (count, Worklist::new(Box::new(wake), Arc::default()))
     }
 
     #[test]

@@ -7,7 +7,10 @@ fn pool(initial: usize, maximum: usize) -> Arc<Pool> {
         .pool_initial(initial)
         .pool_maximum(maximum)
         .normalized();
-    Pool::new(&options, Arc::new(Worklist::new(Box::new(|| {}))))
+    Pool::new(
+        &options,
+        Arc::new(Worklist::new(Box::new(|| {}), Arc::default())),
+    )
 }
 
 #[test]
@@ -16,11 +19,11 @@ fn the_smallest_pool_gives_one_then_none_and_always_one_more() {
     let first = pool.get(Allocation::Always).unwrap();
     assert!(pool.get(Allocation::PoolOnly).is_none());
     let second = pool.get(Allocation::Always).unwrap();
-    assert_eq!(pool.in_use(), 2);
+    assert_eq!(pool.levels().0, 2);
     drop(first);
     pool.recycle(second);
     assert_eq!(
-        (pool.in_use(), pool.free()),
+        (pool.levels().0, pool.levels().1),
         (0, 1),
         "one is kept, one is freed"
     );
@@ -51,7 +54,7 @@ fn frames_and_messages_count_against_the_whole_and_the_share() {
     drop(msg);
     assert_eq!(pool.room(one), 1);
     pool.refund_frames(one, 3);
-    assert_eq!((pool.room(one), pool.in_use()), (4, 0));
+    assert_eq!((pool.room(one), pool.levels().0), (4, 0));
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn a_closed_pool_keeps_nothing() {
     let msg = pool.get(Allocation::Always).unwrap();
     pool.close();
     drop(msg);
-    assert_eq!((pool.free(), pool.in_use()), (0, 0));
+    assert_eq!((pool.levels().1, pool.levels().0), (0, 0));
     assert_eq!(Arc::strong_count(&pool), 1, "no message keeps the pool");
 }
 
@@ -81,7 +84,7 @@ fn the_worklist_hears_of_room_after_hunger_and_only_then() {
         .pool_initial(0)
         .pool_maximum(8)
         .normalized();
-    let worklist = Arc::new(Worklist::new(Box::new(|| {})));
+    let worklist = Arc::new(Worklist::new(Box::new(|| {}), Arc::default()));
     let pool = Pool::new(&options, Arc::clone(&worklist));
     let told = || {
         let mut work = crate::shared::worklist::Work::default();
