@@ -135,6 +135,10 @@ fn run_command(target: &str, seconds: u64, found: &Path) -> Command {
     command.arg(format!("-max_total_time={seconds}"));
     command.arg(format!("-timeout={INPUT_SECONDS}"));
     command.args(["-verbosity=0", "-print_final_stats=1"]);
+    let words = workspace::root().join(format!("fuzz/{target}.dict"));
+    if words.is_file() {
+        command.arg(format!("-dict={}", words.display()));
+    }
     command
 }
 
