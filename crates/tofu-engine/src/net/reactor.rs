@@ -81,7 +81,8 @@ pub(crate) fn start(options: Options) -> Result<Running, EngineError> {
         .registry()
         .try_clone()
         .map_err(EngineError::NotStarted)?;
-    let transport = MioTransport::new(registry, resolver, SocketOptions::default());
+    let socket_options = SocketOptions::from(&shared.options);
+    let transport = MioTransport::new(registry, resolver, socket_options);
     let core = Core::new(Arc::clone(&shared), transport);
     let outcome = Arc::new(Outcome::default());
     let ending = Arc::clone(&outcome);

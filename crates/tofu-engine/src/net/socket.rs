@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send, sendmsg};
 use socket2::{SockRef, TcpKeepalive};
 
+use crate::options::Options;
+
 /// As many slices as every supported system takes in one call (`IOV_MAX`).
 const SLICES_PER_CALL: usize = 1024;
 
@@ -59,20 +61,30 @@ pub(crate) struct Keepalive {
     pub(crate) probes: u32,
 }
 
-impl Default for SocketOptions {
-    fn default() -> SocketOptions {
+/// Connections that wait to be accepted; what a burst may bring before the event loop's next turn.
+const BACKLOG: i32 = 4096;
+
+impl From<&Options> for SocketOptions {
+    fn from(options: &Options) -> SocketOptions {
+        let keepalive = Keepalive {
+            idle: options.keepalive_idle,
+            interval: options.keepalive_interval,
+            probes: options.keepalive_probes,
+        };
         SocketOptions {
-            backlog: 4096,
-            keepalive: Some(Keepalive {
-                idle: Duration::from_secs(30),
-                interval: Duration::from_secs(10),
-                probes: 3,
-            }),
-            user_timeout: Some(Duration::from_secs(75)),
-            uds_mode: 0o600,
+            backlog: BACKLOG,
+            keepalive: Some(keepalive).filter(|keepalive| keepalive.idle < Duration::MAX),
+            user_timeout: Some(options.tcp_user_timeout).filter(|time| *time < Duration::MAX),
+            uds_mode: options.uds_mode,
             send_buffer: None,
             receive_buffer: None,
         }
+    }
+}
+
+impl Default for SocketOptions {
+    fn default() -> SocketOptions {
+        SocketOptions::from(&Options::default())
     }
 }
 
@@ -146,6 +158,12 @@ pub(super) fn send_slices(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Resu
         NO_SIGNAL,
         None::<&()>,
     )?)
+}
+
+/// Takes one waiting connection off a listener and closes it.
+pub(super) fn discard_waiting(listener: impl AsFd) -> io::Result<()> {
+    let listener = SockRef::from(&listener);
+    uninterrupted(|| listener.accept()).map(drop)
 }
 
 /// Gives an error of `accept` that concerns only the connection that was to be accepted one kind,

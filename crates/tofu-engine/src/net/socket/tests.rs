@@ -84,3 +84,31 @@ fn more_slices_than_one_call_takes_are_cut_not_refused() {
     let received = io::Read::bytes(right).count();
     assert_eq!(received, SLICES_PER_CALL);
 }
+
+#[test]
+fn the_sockets_are_set_up_as_the_engine_is_told() {
+    let seconds = Duration::from_secs;
+    let options = Options::default()
+        .keepalive_idle(seconds(41))
+        .keepalive_interval(seconds(7))
+        .keepalive_probes(5)
+        .tcp_user_timeout(seconds(99))
+        .uds_mode(0o660)
+        .normalized();
+    let sockets = SocketOptions::from(&options);
+    let keepalive = sockets.keepalive.unwrap();
+    assert_eq!(keepalive.idle, seconds(41));
+    assert_eq!(keepalive.interval, seconds(7));
+    assert_eq!(keepalive.probes, 5);
+    assert_eq!(sockets.user_timeout, Some(seconds(99)));
+    assert_eq!(sockets.uds_mode, 0o660);
+
+    let off = Options::default()
+        .keepalive_idle(Duration::MAX)
+        .write_stall_timeout(Duration::MAX)
+        .normalized();
+    let sockets = SocketOptions::from(&off);
+    assert!(sockets.keepalive.is_none());
+    // A pause of any length is to be survived, so the kernel must not give up before.
+    assert_eq!(sockets.user_timeout, None);
+}
