@@ -2,11 +2,16 @@
 //!
 //! Every wait has a deadline and is ended by an event, never by luck.
 
+use std::env;
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tofu_addr::Endpoint;
 
 use super::resolver::{Resolver, ResolverOptions, system_lookup};
@@ -221,4 +226,48 @@ pub(super) fn failure<T>(result: io::Result<T>) -> (io::ErrorKind, String) {
         Ok(_) => panic!("the call succeeded"),
         Err(error) => (error.kind(), error.to_string()),
     }
+}
+
+/// Set in a process that was started for one test alone.
+const CHILD: &str = "TOFU_TEST_CHILD";
+/// What such a process prints at the end, for without it no test of that name was run.
+const SURVIVED: &str = "the body has run to its end";
+
+/// Runs the body of the test `name` of `module` (its full path) in a process of its own, for it
+/// changes what all tests of a process share: the program starts itself again with this one test.
+pub(super) fn in_own_process(module: &str, name: &str, body: impl FnOnce()) {
+    if env::var_os(CHILD).is_some() {
+        body();
+        println!("{SURVIVED}");
+        return;
+    }
+    let (_crate, module) = module.split_once("::").unwrap();
+    let output = Command::new(env::current_exe().unwrap())
+        .args([&format!("{module}::{name}"), "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let survived = output.status.success() && text.contains(SURVIVED);
+    assert!(survived, "{}\n{text}\n{errors}", output.status);
+}
+
+/// From now on this process gets no further descriptor, until [`more_descriptors`].
+pub(super) fn no_more_descriptors() {
+    // The lowest free number is the one that the next descriptor would have.
+    let next = File::open("/").unwrap().as_raw_fd();
+    limit_descriptors(Some(u64::try_from(next).unwrap()));
+    let error = File::open("/").unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(nix::errno::Errno::EMFILE as i32));
+}
+
+/// Ends what [`no_more_descriptors`] has begun.
+pub(super) fn more_descriptors() {
+    limit_descriptors(getrlimit(Resource::Nofile).maximum);
+}
+
+fn limit_descriptors(current: Option<u64>) {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
 }

@@ -7,10 +7,11 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{SocketAddr, SocketAddrV6};
 
 use mio::{Interest, Registry};
+use socket2::Socket;
 use tofu_addr::{Address, AddressRole, Endpoint, UdsName};
 
 use super::resolver::Resolver;
-use super::socket::{SocketOptions, send_bytes, send_slices, uninterrupted};
+use super::socket::{SocketOptions, discard_waiting, send_bytes, send_slices, uninterrupted};
 use super::tcp::{self, TcpListener, TcpStream};
 use super::token;
 use super::uds::{self, UdsListener, UdsStream};
@@ -25,6 +26,9 @@ pub(crate) struct MioTransport {
     registry: Registry,
     resolver: Resolver,
     options: SocketOptions,
+    /// A descriptor held in reserve, to be given up for a connection that must be taken to be
+    /// closed. A socket, for that needs no file to be there.
+    reserve: Option<Socket>,
 }
 
 /// One concrete address.
@@ -50,6 +54,7 @@ impl MioTransport {
             registry,
             resolver,
             options,
+            reserve: uds::new_socket().ok(),
         }
     }
 
@@ -148,8 +153,15 @@ impl Transport for MioTransport {
         }
     }
 
-    fn shed(&mut self, _listener: &mut MioListener) -> bool {
-        false
+    /// A reserve that somebody else was quicker to take is replaced by a later call.
+    fn shed(&mut self, listener: &mut MioListener) -> bool {
+        drop(self.reserve.take());
+        let shed = match listener {
+            MioListener::Tcp(listener) => discard_waiting(&listener.socket),
+            MioListener::Uds(listener) => discard_waiting(&listener.socket),
+        };
+        self.reserve = uds::new_socket().ok();
+        shed.is_ok()
     }
 
     fn register(&mut self, stream: &mut MioStream, token: Token) -> io::Result<()> {

@@ -6,6 +6,8 @@ use crate::net::testing::DEADLINE;
 use crate::sync::{Arc, Mutex};
 use std::sync::mpsc::{Receiver, channel};
 
+mod shedding;
+
 const TOKEN: Token = Token {
     slot: 1,
     generation: 2,
