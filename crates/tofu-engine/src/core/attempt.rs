@@ -125,7 +125,7 @@ impl<T: Transport> Channel<T> {
                 self.peer = Some(peer);
                 self.attempt = None;
                 self.deadlines.stop(Timer::Connect);
-                (self.readable, self.writable) = (true, true);
+                self.writable = true;
                 Ok(())
             }
             Ok(false) => {

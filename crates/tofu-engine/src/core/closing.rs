@@ -97,8 +97,11 @@ impl<T: Transport> Core<T> {
             self.last_words(&mut channel, &ending.cause, signal);
         }
         let (group, stream) = (channel.group, channel.stream.take());
+        // A peer that never said Hello has nothing of ours to lose.
+        let known = channel.number.is_assigned();
+        let manner = if known { ending.manner } else { Manner::Gone };
         drop(channel);
-        self.dispose(token, stream, ending.manner);
+        self.dispose(token, stream, manner);
         self.leave_group(group, token);
     }
 

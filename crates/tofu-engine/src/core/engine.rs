@@ -51,6 +51,8 @@ pub(crate) struct Core<T: Transport> {
     pub(crate) shutdown: Option<Shutdown>,
     pub(crate) census: Census,
     work: Work,
+    /// Which group is first when the pool has room again.
+    rotation: usize,
 }
 
 impl<T: Transport> Core<T> {
@@ -62,6 +64,7 @@ impl<T: Transport> Core<T> {
             shutdown: None,
             census: Census::default(),
             work: Work::default(),
+            rotation: 0,
         }
     }
 
@@ -90,8 +93,9 @@ impl<T: Transport> Core<T> {
         self.desk.now = now;
         self.desk.shared.counters.turns.add(1);
         self.take_work();
-        self.run_timers();
+        // What has arrived is looked at before a deadline for it is judged.
         self.serve_ready();
+        self.run_timers();
         self.unpark_held_back();
         let shared = Arc::clone(&self.desk.shared);
         self.desk.groups.flush(&shared);
@@ -152,7 +156,12 @@ impl<T: Transport> Core<T> {
             self.unpark(group);
         }
         if work.pool_room {
-            for group in self.desk.groups.ids() {
+            let mut groups = self.desk.groups.ids();
+            if !groups.is_empty() {
+                self.rotation = (self.rotation + 1) % groups.len();
+                groups.rotate_left(self.rotation);
+            }
+            for group in groups {
                 self.unpark(group);
             }
         }
@@ -216,7 +225,12 @@ impl<T: Transport> Core<T> {
         let Some(entry) = self.desk.groups.get_mut(group) else {
             return;
         };
-        for token in std::mem::take(&mut entry.parked) {
+        let mut parked = std::mem::take(&mut entry.parked);
+        if !parked.is_empty() {
+            // The room may be for fewer than all: each is the first in its turn.
+            parked.rotate_left(1);
+        }
+        for token in parked {
             if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
                 channel.parked = false;
                 channel.deadlines.resume(self.desk.now);

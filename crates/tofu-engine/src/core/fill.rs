@@ -252,13 +252,15 @@ impl<T: Transport> Channel<T> {
         let Some(group) = desk.groups.get_mut(self.group) else {
             return;
         };
-        group.parked.push(self.token);
+        group.park(self.token);
         let counters = &desk.shared.counters;
         match why {
             Room::PoolEmpty => counters.pauses_pool_empty.add(1),
             _ => counters.pauses_inbox_full.add(1),
         }
-        if why == Room::PoolEmpty && !std::mem::replace(&mut group.pool_empty_told, true) {
+        // The application does not know a channel without a number yet.
+        let known = self.number.is_assigned();
+        if known && why == Room::PoolEmpty && !std::mem::replace(&mut group.pool_empty_told, true) {
             let text = "no pool message is free: reading pauses until messages are put back";
             let cause = Cause::new(Status::POOL_EMPTY, text);
             desk.notify(self.group, self.number, self.id, Report::PoolEmpty, cause);

@@ -131,7 +131,7 @@ impl<T: Transport> Channel<T> {
 
     /// The write stall runs while there are data that the peer does not take.
     fn arm_stall(&mut self, desk: &Desk, moved: bool) {
-        if self.outgoing.is_empty() || self.attempt.is_some() {
+        if self.outgoing.is_empty() || self.attempt.is_some() || self.write_failed.is_some() {
             self.deadlines.stop(Timer::WriteStall);
         } else if moved || !self.deadlines.is_running(Timer::WriteStall) {
             let timeout = desk.options().write_stall_timeout;

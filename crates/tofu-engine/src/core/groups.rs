@@ -41,6 +41,17 @@ pub(crate) struct Group {
     listed: bool,
 }
 
+impl Group {
+    /// Notes a channel that is not read until there is room.
+    pub(crate) fn park(&mut self, token: Token) {
+        if self.parked.len() > 2 * self.members.len() {
+            // Channels have ended while they were parked.
+            self.parked.retain(|token| self.members.contains(token));
+        }
+        self.parked.push(token);
+    }
+}
+
 /// All groups with channels.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
@@ -86,6 +97,7 @@ impl Groups {
     pub(crate) fn stage(&mut self, id: GroupId, delivery: Delivery) {
         if let Some(group) = self.touch(id) {
             group.staged_messages += delivery.messages();
+            group.pool_empty_told &= delivery.messages() == 0;
             group.staged.push(delivery);
         }
     }

@@ -19,13 +19,16 @@ use std::collections::HashMap;
 
 use tofu_msg::{MessageId, Status};
 
+use crate::close::Cause;
 use crate::error::EngineError;
+use crate::msg::Report;
 use crate::options::Options;
 pub(crate) use crate::sync::Arc;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 use chunks::Chunks;
 use group::{GroupId, GroupShared, Leftovers};
+use inbox::Delivery;
 use pool::Pool;
 use registry::Registry;
 use send_budget::SendBudget;
@@ -121,6 +124,7 @@ impl Shared {
     /// The event loop has ended: nothing opens, every receiver is told, the pool empties.
     pub(crate) fn end(&self, status: Status) {
         self.registry.close();
+        self.give_back_posted(status);
         let mut groups = self.groups.lock();
         groups.ended.get_or_insert(status);
         self.ended.store(true, Ordering::SeqCst);
@@ -130,6 +134,32 @@ impl Shared {
         }
         drop(groups);
         self.pool.close();
+    }
+
+    /// Closes every outbox that the event loop has left open, which it does only when it fails, and
+    /// gives back what has been posted since.
+    fn give_back_posted(&self, status: Status) {
+        let mut returned: HashMap<GroupId, Vec<Delivery>> = HashMap::new();
+        self.registry.for_each(|number, outbox| {
+            let Some(group) = outbox.group_if_alive() else {
+                return;
+            };
+            let deliveries = returned.entry(group).or_default();
+            let (taken, bytes) = outbox.close();
+            self.send_budget.release(bytes);
+            taken.for_each_message(|mut msg| {
+                let cause = Cause::new(status, "the engine has ended");
+                msg.set_channel_number(number);
+                msg.mark_reported(Report::Returned, status, Some(cause));
+                deliveries.push(Delivery::Message(msg));
+            });
+        });
+        let groups = self.groups.lock();
+        for (id, mut deliveries) in returned {
+            if let Some(group) = groups.alive.get(&id) {
+                group.inbox.deliver(&mut deliveries, &self.chunks);
+            }
+        }
     }
 
     /// Whether the event loop has ended: one load, for calls on the hot path.

@@ -98,6 +98,17 @@ pub(crate) struct Taken {
     pub(crate) token: Option<Token>,
 }
 
+impl Taken {
+    /// Every message in it, in the order in which they come back when none can be sent.
+    pub(crate) fn for_each_message(mut self, mut each: impl FnMut(Msg)) {
+        self.abort.into_iter().for_each(&mut each);
+        if let Some(Opening::Listen { welcome, .. }) = self.opening {
+            each(welcome);
+        }
+        self.outgoing.drain_unsent(each);
+    }
+}
+
 /// Invariants: `queued_messages`/`queued_bytes` count what was posted and not wholly handed to the
 /// kernel, wherever it is; `listed` is set while the number stands in the worklist; `outgoing` is
 /// empty unless the phase is `Open` or `Closing`.
@@ -321,6 +332,12 @@ impl Outbox {
     pub(crate) fn set_connected(&mut self, peer: PeerInfo) {
         self.connected = true;
         self.peer = Some(Box::new(peer));
+    }
+
+    /// The group of a channel that lives.
+    pub(crate) fn group_if_alive(&self) -> Option<GroupId> {
+        self.group
+            .filter(|_| matches!(self.phase, Phase::Open | Phase::Closing))
     }
 
     /// Adds this channel to an engine's statistics.

@@ -77,13 +77,11 @@ impl Registry {
         self.slot(number).map(|slot| work(&mut slot.lock()))
     }
 
-    /// Runs `look` on the outbox of every number that has been given out at some time.
-    pub(crate) fn for_each(&self, mut look: impl FnMut(ChannelNumber, &Outbox)) {
+    /// Runs `work` on the outbox of every number that has been given out at some time.
+    pub(crate) fn for_each(&self, mut work: impl FnMut(ChannelNumber, &mut Outbox)) {
         let highest = self.numbers.lock().highest;
         for number in (1..=highest).map(ChannelNumber::new) {
-            if let Some(slot) = self.slot(number) {
-                look(number, &slot.lock());
-            }
+            self.with(number, |outbox| work(number, outbox));
         }
     }
 
