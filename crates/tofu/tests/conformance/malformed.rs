@@ -1,0 +1,313 @@
+//! Hostile bytes against a running engine, beside an honest neighbour whose requests are answered
+//! all the while.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tofu::prelude::*;
+use tofu_testkit::{End, RawPeer, threads_named};
+
+use crate::data::{Hostile, hostile};
+use crate::harness::{Build, LIMIT, Seen, Side, Transport, closed, from_peer, on_both};
+use crate::raw::hasty;
+
+on_both! { every_hostile_input }
+
+/// How soon a channel must be over once there is a reason, its short timeouts included.
+const SOON: Duration = Duration::from_secs(1);
+
+/// How the hostile channel ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// So many frames are delivered; nothing is wrong with them.
+    Open(usize),
+    /// So many frames, then the channel is closed for this cause.
+    Closed(usize, Status),
+    /// No Hello: the application never hears of it, and the connection is closed.
+    Unheard,
+}
+
+use Outcome::{Closed, Open, Unheard};
+
+const VIOLATION: Status = Status::PROTOCOL_VIOLATION;
+const GONE: Status = Status::PEER_DISCONNECTED;
+
+/// What becomes of each input.
+const OUTCOMES: [(&str, Outcome); 34] = [
+    ("bad_opcode_10", Closed(0, VIOLATION)),
+    ("bad_opcode_12", Closed(0, VIOLATION)),
+    ("bad_opcode_13", Closed(0, VIOLATION)),
+    ("bad_opcode_14", Closed(0, VIOLATION)),
+    ("bad_opcode_15", Closed(0, VIOLATION)),
+    ("bad_opcode_10_uds", Closed(0, VIOLATION)),
+    ("internalA_bit_Request", Open(1)),
+    ("internalB_bit_Request", Open(1)),
+    // Request, Response, Signal, and then a HelloRequest.
+    ("internalAB_bits_all_ops", Closed(3, VIOLATION)),
+    ("origin_engine_Request", Closed(0, VIOLATION)),
+    (
+        "origin_engine_Signal_channel_closed_spoof",
+        Closed(0, VIOLATION),
+    ),
+    (
+        "origin_engine_Signal_receiver_update_spoof",
+        Closed(0, VIOLATION),
+    ),
+    ("proto_0xff", Closed(0, VIOLATION)),
+    ("more_on_ByeRequest", Closed(0, VIOLATION)),
+    // The second frame is the first one's body.
+    ("lying_bl_swallows_next_frame", Open(1)),
+    ("hold_65535_65535_no_data", Closed(0, Status::FRAME_TIMEOUT)),
+    ("truncated_header_close", Closed(0, GONE)),
+    ("connect_and_rst_nothing", Unheard),
+    ("truncated_body_close_uds", Closed(0, GONE)),
+    ("channel_65535", Open(1)),
+    // A good Hello: the peer's channel number means nothing here.
+    ("zero_channel_hello", Open(0)),
+    ("WelcomeRequest_from_wire", Closed(0, VIOLATION)),
+    ("ByeSignal_from_wire", Closed(0, GONE)),
+    ("data_before_Hello", Unheard),
+    ("two_Hellos", Closed(0, VIOLATION)),
+    ("HelloResponse_to_server_first", Unheard),
+    ("Response_to_nothing", Open(1)),
+    ("garbage_text_http", Unheard),
+    ("garbage_random_4096", Unheard),
+    ("req_then_fin", Closed(1, GONE)),
+    ("req_then_rst", Closed(1, GONE)),
+    ("100req_then_rst", Closed(100, GONE)),
+    ("100req_then_close_uds", Closed(100, GONE)),
+    // Ours: nobody ever says anything.
+    ("silence", Unheard),
+];
+
+/// The frames that the bytes begin with, by a reader of its own.
+fn leading_frames(mut bytes: &[u8], count: usize) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for _ in 0..count {
+        let (header, rest) = bytes.split_at(16);
+        let field = |at: usize| usize::from(u16::from_be_bytes([header[at], header[at + 1]]));
+        let (headers, rest) = rest.split_at(field(12));
+        let (body, rest) = rest.split_at(field(14));
+        let op_code = OpCode::from_u8(header[2] & 0x0f).unwrap();
+        let mut message = Message::new(op_code)
+            .id(u64::from_be_bytes(header[4..12].try_into().unwrap()))
+            .with_status(Status::new(header[3]))
+            .with_body(body);
+        message.set_more(header[2] & 0x20 != 0);
+        message.text_headers_mut().append_raw(headers).unwrap();
+        messages.push(message);
+        bytes = rest;
+    }
+    messages
+}
+
+/// An engine whose application answers every Request of the neighbour, and hands on all else.
+struct Server {
+    engine: Reactor,
+    endpoint: Endpoint,
+    path: Option<tofu_testkit::TempUdsPath>,
+    others: mpsc::Receiver<Msg>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(transport: Transport, options: Options) -> (Server, Neighbour) {
+        let mut side = Side::start(options);
+        let listening = side.listen(transport);
+        let neighbour = Neighbour::start(&listening.endpoint);
+        let first = side.next();
+        assert_eq!(first.op_code(), OpCode::HelloRequest);
+        let at_server = first.channel_number();
+        let Side { engine, mut group } = side;
+        let (hand_on, others) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while let Ok(Some(mut msg)) = group.wait_receive(Duration::MAX) {
+                if msg.channel_number() == at_server && msg.op_code() == OpCode::Request {
+                    msg.make_reply();
+                    group.post(msg).unwrap();
+                } else {
+                    hand_on.send(msg).unwrap();
+                }
+            }
+        });
+        let server = Server {
+            engine,
+            endpoint: listening.endpoint,
+            path: listening.path,
+            others,
+            thread,
+        };
+        (server, neighbour)
+    }
+
+    #[track_caller]
+    fn expect(&self, expected: &Seen) {
+        let msg = self.others.recv_timeout(SOON).expect("a message in time");
+        assert_eq!(Seen::of(&msg), *expected, "with {msg:?}");
+    }
+
+    #[track_caller]
+    fn expect_nothing(&self) {
+        for _ in 0..2 {
+            let probe = self.engine.create().unwrap();
+            assert!(probe.destroy(Duration::ZERO).complete);
+        }
+        let more = self.others.try_recv();
+        assert!(more.is_err(), "{more:?}");
+    }
+}
+
+/// A client that asks and is answered, over and over.
+struct Neighbour {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Neighbour {
+    fn start(endpoint: &Endpoint) -> Neighbour {
+        let mut side = Side::start(Options::default());
+        let channel = side.hello(endpoint).channel_number();
+        let (stop, answered) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
+        let (is_stopped, count) = (Arc::clone(&stop), Arc::clone(&answered));
+        let thread = std::thread::spawn(move || {
+            while !is_stopped.load(Ordering::Relaxed) {
+                let body = count.load(Ordering::Relaxed).to_be_bytes();
+                let request = Message::new(OpCode::Request).on(channel).with_body(&body);
+                let posted = side.post(request);
+                let answer = side.next();
+                assert_eq!(Seen::of(&answer), from_peer(posted.op(OpCode::Response)));
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Neighbour {
+            stop,
+            answered,
+            thread,
+        }
+    }
+
+    /// It goes on: an answer comes that had not been asked for yet.
+    #[track_caller]
+    fn assert_served(&self) {
+        let before = self.answered.load(Ordering::Relaxed);
+        tofu_testkit::wait_until(SOON, "the neighbour's next answers", || {
+            assert!(!self.thread.is_finished(), "the neighbour has failed");
+            self.answered.load(Ordering::Relaxed) >= before + 2
+        });
+    }
+}
+
+fn every_hostile_input(transport: Transport) {
+    let (server, neighbour) = Server::start(transport, hasty());
+    let mut inputs = hostile();
+    inputs.push(Hostile {
+        name: "silence".to_owned(),
+        says_hello_first: false,
+        bytes: Vec::new(),
+        then: None,
+    });
+    assert_eq!(inputs.len(), OUTCOMES.len());
+    for input in inputs {
+        let known = OUTCOMES.iter().find(|(name, _)| *name == input.name);
+        let (_, outcome) = known.unwrap_or_else(|| panic!("{}: what of it?", input.name));
+        for chunk in [usize::MAX, 1] {
+            if input.bytes.len() > 1000 && chunk == 1 {
+                continue;
+            }
+            println!("{} in pieces of {chunk}: {outcome:?}", input.name);
+            assert_outcome(&server, &input, *outcome, chunk);
+            neighbour.assert_served();
+        }
+    }
+    assert!(threads_named("tofu-reactor").unwrap() >= 2);
+    assert_eq!(
+        server.engine.channel_count(),
+        2,
+        "the listener and the neighbour"
+    );
+    assert!(server.path.as_ref().is_none_or(crate::harness::exists));
+    neighbour.stop.store(true, Ordering::Relaxed);
+    neighbour.thread.join().unwrap();
+    assert!(server.engine.shutdown(LIMIT).complete);
+    server.thread.join().unwrap();
+}
+
+/// Plays the input; what must come of it comes, and nothing else.
+#[track_caller]
+fn assert_outcome(server: &Server, input: &Hostile, outcome: Outcome, chunk: usize) {
+    let raw = RawPeer::connect(&server.endpoint).unwrap();
+    if input.says_hello_first {
+        raw.hello(&server.endpoint).unwrap();
+    }
+    // The engine may close before the last piece is out.
+    let sent = raw.send_slowly(&input.bytes, chunk.min(input.bytes.len()));
+    let start = Instant::now();
+    let mut raw = match input.then.as_deref() {
+        None => Some(raw),
+        Some("rst") => {
+            raw.reset().unwrap();
+            None
+        }
+        Some(_) => {
+            // A peer that is gone and not only silent.
+            if sent.is_ok() {
+                let _gone = raw.shutdown_write();
+            }
+            Some(raw)
+        }
+    };
+    if outcome == Unheard {
+        if let Some(raw) = &mut raw {
+            assert_silent_end(raw);
+        }
+    } else {
+        let hello = server.others.recv_timeout(SOON).expect("its HelloRequest");
+        assert_eq!(hello.op_code(), OpCode::HelloRequest);
+        let line = (hello.channel_number(), hello.message_id());
+        assert_heard(server, input, outcome, line, raw);
+    }
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    server.expect_nothing();
+}
+
+/// The channel was opened: its frames, then its end.
+#[track_caller]
+fn assert_heard(
+    server: &Server,
+    input: &Hostile,
+    outcome: Outcome,
+    (channel, id): (ChannelNumber, MessageId),
+    raw: Option<RawPeer>,
+) {
+    let (count, cause) = match outcome {
+        Open(count) => (count, GONE),
+        Closed(count, cause) => (count, cause),
+        Unheard => unreachable!("it has been heard"),
+    };
+    for message in leading_frames(&input.bytes, count) {
+        server.expect(&from_peer(message.on(channel)));
+    }
+    match (outcome, raw) {
+        (Open(_), raw) => {
+            server.expect_nothing();
+            drop(raw);
+        }
+        (_, Some(mut raw)) => assert_silent_end(&mut raw),
+        (_, None) => {}
+    }
+    server.expect(&closed(channel, id, cause, false));
+}
+
+/// The connection is closed without a byte.
+#[track_caller]
+fn assert_silent_end(raw: &mut RawPeer) {
+    let (replies, end) = raw.receive_all(SOON);
+    assert!(replies.is_empty(), "{replies:?}");
+    assert!(matches!(end, End::Eof | End::Reset), "{end:?}");
+}
