@@ -14,12 +14,13 @@
 //! Applications use this through the `tofu` umbrella (package `tofu-net`), whose documentation holds
 //! the guide.
 
-mod close;
-// Without a driver much of the core has no caller.
-#[cfg_attr(
-    not(feature = "net"),
-    expect(dead_code, reason = "driven from outside this crate")
+// Without a driver nobody outside the tests calls the core and what it shares.
+#![cfg_attr(
+    all(not(feature = "net"), not(test)),
+    expect(dead_code, reason = "the driver is the caller")
 )]
+
+mod close;
 mod core;
 mod error;
 mod group;
@@ -31,6 +32,7 @@ mod options;
 mod reactor;
 mod shared;
 mod sync;
+mod trace;
 
 pub use crate::close::{Cause, CloseInfo};
 pub use crate::core::closing::ShutdownReport;

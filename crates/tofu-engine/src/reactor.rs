@@ -120,6 +120,13 @@ impl Reactor {
         self.inner.shared.stats()
     }
 
+    /// Makes the engine's thread panic, as a defect of tofu would: every wait then ends with
+    /// `ProcessingFailed`. For tests of how a program takes that.
+    #[cfg(feature = "fault-injection")]
+    pub fn plant_panic(&self) {
+        self.inner.shared.worklist.add(|work| work.panic = true);
+    }
+
     /// Channels alive now, listeners included.
     #[must_use]
     pub fn channel_count(&self) -> usize {

@@ -15,6 +15,7 @@ use crate::core::channel::{Channel, Ending, Manner};
 use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
 use crate::core::transport::{Resolution, Stream, Transport};
+use crate::trace::event;
 
 /// A target whose backlog is full is tried again after this long; no event tells of room.
 const RETRY: Duration = Duration::from_millis(10);
@@ -118,6 +119,7 @@ impl<T: Transport> Channel<T> {
         match stream.finish_connect() {
             Ok(true) => {
                 let peer = stream.peer();
+                event!(channel = self.number.value(), peer = %peer.endpoint, "connected");
                 desk.shared.counters.connections_made.add(1);
                 desk.shared
                     .registry

@@ -21,6 +21,7 @@ use crate::msg::{Msg, Report};
 use crate::shared::group::{DestroyReport, GroupId, GroupShared};
 use crate::shared::outbox::Outbox;
 use crate::shared::{Arc, Shared};
+use crate::trace::event;
 
 /// A shutdown under way.
 #[derive(Debug)]
@@ -208,6 +209,7 @@ impl<T: Transport> Core<T> {
             report.bytes_unconfirmed += info.bytes_unconfirmed;
             return;
         }
+        event!(channel = number.value(), cause = %info.cause, confirmed = info.confirmed, "closed");
         let closed = Msg::notice(Report::ChannelClosed, number, id, Status::CHANNEL_CLOSED);
         let closed = closed.with_close_info(info);
         self.desk.groups.stage_message(group, closed);

@@ -16,6 +16,7 @@ use crate::core::inflow::LargeFrame;
 use crate::core::transport::{Stream, Transport};
 use crate::shared::inbox::Frames;
 use crate::shared::outbox::Role;
+use crate::trace::event;
 
 /// How far the walk has come.
 ///
@@ -200,6 +201,7 @@ impl<T: Transport> Channel<T> {
             }
         })?;
         self.number = number;
+        event!(channel = number.value(), "accepted");
         self.id = header.message_id;
         self.peer = peer;
         self.deadlines.stop(Timer::Handshake);

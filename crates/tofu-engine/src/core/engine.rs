@@ -146,6 +146,8 @@ impl<T: Transport> Core<T> {
     fn take_work(&mut self) {
         let mut work = std::mem::take(&mut self.work);
         self.desk.shared.worklist.take(&mut work);
+        #[cfg(feature = "fault-injection")]
+        fail_if_asked(&work);
         for &number in work.urgent.iter().chain(&work.dirty) {
             self.serve_number(number);
         }
@@ -345,6 +347,15 @@ impl<T: Transport> Core<T> {
                 }
             }
         }
+    }
+}
+
+/// The planted panic of a test.
+#[cfg(feature = "fault-injection")]
+#[expect(clippy::panic, reason = "this is what was asked for")]
+fn fail_if_asked(work: &Work) {
+    if work.panic {
+        std::panic::panic_any("a planted panic");
     }
 }
 

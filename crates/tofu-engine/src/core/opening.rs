@@ -18,6 +18,7 @@ use crate::msg::{Msg, Report};
 use crate::shared::Arc;
 use crate::shared::group::GroupShared;
 use crate::shared::outbox::Opening;
+use crate::trace::{event, warning};
 
 impl<T: Transport> Core<T> {
     /// Opens what was asked for under `number`; what was posted behind it goes along.
@@ -91,6 +92,7 @@ impl<T: Transport> Core<T> {
         match listener.bind(&mut self.transport, targets) {
             Ok(Some(welcomed)) => {
                 let group = listener.group;
+                event!(channel = listener.number.value(), address = %listener.address, "listening");
                 self.desk.groups.stage_message(group, welcomed);
             }
             Ok(None) => {}
@@ -203,6 +205,7 @@ impl<T: Transport> Core<T> {
             }
         }
         let cause = Cause::system(Status::ACCEPT_FAILED, "accepting", error);
+        warning!(cause = %cause, "a listener cannot accept");
         self.notify_accept_failed(token, cause);
     }
 

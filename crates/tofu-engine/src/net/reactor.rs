@@ -23,6 +23,7 @@ use crate::net::transport::MioTransport;
 use crate::options::Options;
 use crate::shared::Shared;
 use crate::sync::{Arc, Condvar, Mutex};
+use crate::trace::warning;
 
 /// Events taken from the poller at once.
 const EVENTS: usize = 1024;
@@ -108,7 +109,10 @@ fn supervise(poll: Poll, core: Core<MioTransport>, shared: &Shared, outcome: &Ou
     let run = catch_unwind(AssertUnwindSafe(move || EventLoop::new(poll, core).run()));
     let (status, report) = match run {
         Ok(Ok(report)) => (Status::SHUTDOWN_STARTED, report),
-        Ok(Err(_)) | Err(_) => (Status::PROCESSING_FAILED, ShutdownReport::default()),
+        Ok(Err(_)) | Err(_) => {
+            warning!("the engine's thread has failed");
+            (Status::PROCESSING_FAILED, ShutdownReport::default())
+        }
     };
     shared.end(status);
     outcome.set(report);

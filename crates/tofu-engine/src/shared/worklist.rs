@@ -32,10 +32,17 @@ pub(crate) struct Work {
     pub(crate) destroy: Vec<Arc<GroupShared>>,
     /// The engine is to stop, with so much time to flush.
     pub(crate) shutdown: Option<Duration>,
+    /// The loop is to fail.
+    #[cfg(feature = "fault-injection")]
+    pub(crate) panic: bool,
 }
 
 impl Work {
     fn is_empty(&self) -> bool {
+        #[cfg(feature = "fault-injection")]
+        if self.panic {
+            return false;
+        }
         self.urgent.is_empty()
             && self.dirty.is_empty()
             && self.read_to_end.is_empty()
