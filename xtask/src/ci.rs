@@ -142,7 +142,7 @@ fn format(deadline: Deadline) -> Report {
 /// it for the language.
 fn lint(deadline: Deadline) -> Report {
     let deny = ["--", "-D", "warnings"];
-    let workspace = ["clippy", "--workspace", "--all-targets"];
+    let workspace = ["clippy", "--workspace", "--all-targets", "--all-features"];
     let core = [
         "clippy",
         "--package",
