@@ -1,1 +1,100 @@
-//! x
+//! What `echo` and `send_file` share: opening and closing a channel when one waits for each step.
+//!
+//! `first_server` and `first_client` do the same by hand, and are the place to learn it. Every wait
+//! here has a limit, and whatever the engine reports instead of what was expected is an error.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tofu::prelude::*;
+
+/// What a step returns; the error can cross threads.
+pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// How long any single step may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Listens, and returns the address with the port that the system chose.
+///
+/// # Errors
+/// Why the engine could not listen there.
+pub fn listen(
+    engine: &dyn Ampe,
+    group: &mut ChannelGroup,
+    endpoint: Endpoint,
+) -> Outcome<Endpoint> {
+    let mut welcome = engine.message()?;
+    Address::listen_on(endpoint).format(&mut welcome)?;
+    group.post(welcome)?;
+    match Incoming::from(next(group)?) {
+        Incoming::Engine(Notice::ListenerReady, message) => {
+            Ok(Address::parse(&message)?.into_endpoint())
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Connects, waits for the server's answer, and returns the new channel.
+///
+/// # Errors
+/// Why there is no connection.
+pub fn connect(
+    engine: &dyn Ampe,
+    group: &mut ChannelGroup,
+    endpoint: Endpoint,
+) -> Outcome<ChannelNumber> {
+    let mut hello = engine.message()?;
+    Address::connect_to(endpoint).format(&mut hello)?;
+    let channel = group.post(hello)?.channel_number;
+    next_of_peer(group)?;
+    Ok(channel)
+}
+
+/// Closes a channel and waits until the peer has confirmed that it took everything.
+///
+/// # Errors
+/// If the channel ended in another way.
+pub fn close(engine: &dyn Ampe, group: &mut ChannelGroup, channel: ChannelNumber) -> Outcome {
+    let mut bye = engine.message()?;
+    bye.set_op_code(OpCode::ByeRequest);
+    bye.set_channel_number(channel);
+    group.post(bye)?;
+    next_of_peer(group)?;
+    match Incoming::from(next(group)?) {
+        Incoming::Engine(Notice::ChannelClosed(info), _) if info.confirmed => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The next message, whoever sent it.
+///
+/// # Errors
+/// If none comes in time.
+pub fn next(group: &mut ChannelGroup) -> Outcome<Msg> {
+    let message = group.wait_receive(PATIENCE)?;
+    message.ok_or_else(|| format!("nothing was received within {PATIENCE:?}").into())
+}
+
+/// The next message, which has to be the peer's.
+///
+/// # Errors
+/// What the engine said instead.
+pub fn next_of_peer(group: &mut ChannelGroup) -> Outcome<Msg> {
+    match Incoming::from(next(group)?) {
+        Incoming::Peer(message) => Ok(message),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Something that does not belong to the conversation as an error that says what and why.
+#[must_use]
+pub fn unexpected(incoming: &Incoming) -> Box<dyn Error + Send + Sync> {
+    match incoming {
+        Incoming::Engine(_, message) => match message.cause() {
+            Some(cause) => cause.to_string().into(),
+            None => message.status().to_string().into(),
+        },
+        Incoming::Peer(message) => format!("the peer sent a {}", message.op_code()).into(),
+        Incoming::Update(_) => "a message of this program itself".into(),
+    }
+}

@@ -46,35 +46,76 @@ const fn alone(name: &'static str, must_print: &'static [&'static str]) -> Progr
 pub(super) const RUNS: &[Run] = &[
     Run {
         name: "codec_only",
-        programs: &[alone("codec_only", &[])],
+        programs: &[alone("codec_only", &["all 5 messages are equal"])],
         limit: Duration::from_secs(10),
     },
     Run {
         name: "echo",
-        programs: &[alone("echo", &[])],
-        limit: Duration::from_secs(20),
+        programs: &[alone(
+            "echo",
+            &[
+                "tcp       1081    1081",
+                "uds       1081    1081",
+                "every message came back equal over both transports",
+            ],
+        )],
+        limit: Duration::from_secs(60),
     },
     Run {
         name: "first_server and first_client",
         programs: &[
             Program {
                 name: "first_server",
-                arguments: &["tcp|127.0.0.1|0"],
+                arguments: &["tcp|127.0.0.1|0", "--once"],
                 announces: Some("listening on "),
-                must_print: &[],
+                must_print: &["hello from", "question 3", "left in good order"],
             },
             Program {
                 name: "first_client",
                 arguments: &["{announced}"],
                 announces: None,
-                must_print: &[],
+                must_print: &[
+                    "connected to",
+                    "question 3 -> question 3",
+                    "closed in good order",
+                ],
+            },
+        ],
+        limit: Duration::from_secs(20),
+    },
+    Run {
+        name: "first_server and first_client, by a name",
+        programs: &[
+            Program {
+                name: "first_server",
+                arguments: &["tcp|localhost|0", "--once"],
+                announces: Some("listening on "),
+                must_print: &["hello from", "question 3", "left in good order"],
+            },
+            Program {
+                name: "first_client",
+                arguments: &["{announced}"],
+                announces: None,
+                must_print: &[
+                    "connected to",
+                    "question 3 -> question 3",
+                    "closed in good order",
+                ],
             },
         ],
         limit: Duration::from_secs(20),
     },
     Run {
         name: "send_file",
-        programs: &[alone("send_file", &[])],
+        programs: &[
+            alone("send_file", &["both sides have the same file"]),
+            Program {
+                name: "send_file",
+                arguments: &["--uds"],
+                announces: None,
+                must_print: &["over uds|", "both sides have the same file"],
+            },
+        ],
         limit: Duration::from_secs(30),
     },
 ];
