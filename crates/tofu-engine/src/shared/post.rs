@@ -104,10 +104,14 @@ impl Shared {
         let mut header = msg.header();
         header.engine_origin = false;
         header.status = Status::SUCCESS;
-        if unidentified {
+        Ok(header)
+    }
+
+    /// Gives a message that is being taken its id, if it has none. (A refused one uses none up.)
+    fn identify(&self, header: &mut BinaryHeader) {
+        if !header.message_id.is_assigned() {
             header.message_id = self.next_id();
         }
-        Ok(header)
     }
 
     /// Gives a WelcomeRequest or HelloRequest its channel.
@@ -128,6 +132,7 @@ impl Shared {
             };
             msg.drop_side();
             header.channel_number = number;
+            self.identify(&mut header);
             if header.op_code == OpCode::WelcomeRequest {
                 msg.set_channel_number(number);
                 msg.set_message_id(header.message_id);
@@ -169,7 +174,7 @@ impl Shared {
     fn append(
         &self,
         group: &Arc<GroupShared>,
-        header: BinaryHeader,
+        mut header: BinaryHeader,
         mut msg: Msg,
         when_full: WhenFull,
     ) -> Result<BinaryHeader, PostError> {
@@ -186,6 +191,7 @@ impl Shared {
             drop(outbox);
             return Err(PostError::new(self.refine(kind), msg));
         }
+        self.identify(&mut header);
         msg.drop_side();
         self.send_budget.add(header.frame_len());
         let large = self.options.large_message;
@@ -205,7 +211,7 @@ impl Shared {
     fn abort_channel(
         &self,
         group: &Arc<GroupShared>,
-        header: BinaryHeader,
+        mut header: BinaryHeader,
         mut msg: Msg,
     ) -> Result<BinaryHeader, PostError> {
         let number: ChannelNumber = header.channel_number;
@@ -221,6 +227,7 @@ impl Shared {
             drop(outbox);
             return Err(PostError::new(self.refine(kind), msg));
         }
+        self.identify(&mut header);
         msg.drop_side();
         msg.set_message_id(header.message_id);
         outbox.set_abort(msg);
