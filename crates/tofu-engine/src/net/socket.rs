@@ -40,6 +40,10 @@ pub(crate) struct SocketOptions {
     /// up, where the system lets it be set (Linux). It also takes the place of
     /// `Keepalive::probes` there. It must exceed every pause that a connection shall survive:
     /// a peer that merely does not read counts as well. `None`: as the system does.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", test)),
+        expect(dead_code, reason = "the system has no such option")
+    )]
     pub(crate) user_timeout: Option<Duration>,
     /// Who may connect to a Unix domain socket that we made: permission bits of its file.
     pub(crate) uds_mode: u16,

@@ -22,7 +22,8 @@ fn inner_listener(listener: &MioListener) -> SockRef<'_> {
     }
 }
 
-/// A listening port whose backlog nobody takes from, and how much it holds.
+/// A listening port whose backlog nobody takes from.
+#[cfg(target_os = "linux")]
 fn stuck_listener() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket
