@@ -18,7 +18,7 @@ use crate::core::time::Time;
 use crate::error::EngineError;
 use crate::net::resolver::{Resolver, ResolverOptions, system_lookup};
 use crate::net::socket::SocketOptions;
-use crate::net::token::{WAKER, unpack};
+use crate::net::token::{SOCKET_FILES, WAKER, unpack};
 use crate::net::transport::MioTransport;
 use crate::options::Options;
 use crate::shared::Shared;
@@ -138,14 +138,20 @@ impl EventLoop {
         loop {
             self.sleep(&mut events)?;
             for event in &events {
-                if event.token() != WAKER {
-                    self.core.event(unpack(event.token()), readiness(event));
+                match event.token() {
+                    WAKER => {}
+                    SOCKET_FILES => self.core.transport.take_file_events(),
+                    token => self.core.event(unpack(token), readiness(event)),
                 }
             }
             for (token, result) in self.core.transport.take_resolved() {
                 self.core.resolved(token, result);
             }
-            self.core.turn(self.now());
+            let now = self.now();
+            for token in self.core.transport.look_for_files(now) {
+                self.core.path_gone(token);
+            }
+            self.core.turn(now);
             if let Some(report) = self.core.finished_report() {
                 return Ok(report);
             }
@@ -158,7 +164,9 @@ impl EventLoop {
         let timeout = if self.core.has_ready() || !worklist.prepare_sleep() {
             Some(Duration::ZERO)
         } else {
-            self.core.next_deadline().map(|at| at.since(self.now()))
+            let moments = [self.core.next_deadline(), self.core.transport.next_look()];
+            let next = moments.into_iter().flatten().min();
+            next.map(|at| at.since(self.now()))
         };
         let polled = self.poll.poll(events, timeout);
         worklist.awake();
@@ -176,7 +184,8 @@ impl EventLoop {
     }
 }
 
-fn readiness(event: &mio::event::Event) -> Readiness {
+/// What the poller says about a socket, in the core's terms.
+pub(super) fn readiness(event: &mio::event::Event) -> Readiness {
     Readiness {
         readable: event.is_readable(),
         writable: event.is_writable(),

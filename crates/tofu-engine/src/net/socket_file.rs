@@ -20,6 +20,7 @@ use socket2::{SockAddr, Socket};
 
 use super::socket::{SocketOptions, uninterrupted};
 use super::uds;
+use crate::sync::Arc;
 
 /// How often, and after what pause, a folder's lock is asked for again: the engine thread waits, so
 /// 100 ms at most. Who holds it makes a socket, which takes far less than a millisecond.
@@ -29,6 +30,12 @@ const LOCK_PAUSE: Duration = Duration::from_millis(2);
 /// A socket file that we made; dropping it removes it, if it is still there and still ours.
 #[derive(Debug)]
 pub(super) struct SocketFile {
+    place: Arc<Place>,
+}
+
+/// Where a socket file was made, and which file it is.
+#[derive(Debug)]
+pub(super) struct Place {
     /// Absolute, for the working folder may change.
     path: PathBuf,
     device: u64,
@@ -50,39 +57,55 @@ impl SocketFile {
         // Linux gives the file the socket's mode. Elsewhere this fails, and the mode follows below.
         let _ = fchmod(socket, mode);
         bind(socket, address, path, lock.is_some())?;
-        let file = SocketFile::made_at(absolute)?;
+        let place = Arc::new(Place::of_new_file(absolute)?);
+        let file = SocketFile { place };
         file.ensure_mode(mode)?;
         socket.listen(options.backlog)?;
         Ok(file)
     }
 
-    fn made_at(path: PathBuf) -> io::Result<SocketFile> {
+    /// Its place, shared with whoever watches it: a place that nobody shares any more is one whose
+    /// file is no longer ours.
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    /// Adds what the process's file mode mask took away, for whoever asks for a mode means it.
+    fn ensure_mode(&self, mode: Mode) -> io::Result<()> {
+        let path = &self.place.path;
+        if Mode::from_bits_truncate(lstat(path)?.st_mode) != mode {
+            fchmodat(AT_FDCWD, path, mode, FchmodatFlags::NoFollowSymlink)?;
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn of_new_file(path: PathBuf) -> io::Result<Place> {
         let metadata = fs::symlink_metadata(&path)?;
-        Ok(SocketFile {
+        Ok(Place {
             path,
             device: metadata.dev(),
             inode: metadata.ino(),
         })
     }
 
-    /// Adds what the process's file mode mask took away, for whoever asks for a mode means it.
-    fn ensure_mode(&self, mode: Mode) -> io::Result<()> {
-        if Mode::from_bits_truncate(lstat(&self.path)?.st_mode) != mode {
-            fchmodat(AT_FDCWD, &self.path, mode, FchmodatFlags::NoFollowSymlink)?;
-        }
-        Ok(())
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    fn is(&self, metadata: &fs::Metadata) -> bool {
-        metadata.dev() == self.device && metadata.ino() == self.inode
+    /// Whether the path still leads to the file.
+    pub(super) fn has_its_file(&self) -> bool {
+        fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| metadata.dev() == self.device && metadata.ino() == self.inode)
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|metadata| self.is(&metadata)) {
+        if self.place.has_its_file() {
             // A file that cannot be removed stays as a dead socket, for the next listener to find.
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(&self.place.path);
         }
     }
 }

@@ -14,22 +14,18 @@ use mio::{Events, Poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tofu_addr::Endpoint;
 
+use super::reactor::readiness;
 use super::resolver::{Resolver, ResolverOptions, system_lookup};
 use super::socket::SocketOptions;
 use super::token;
 use super::transport::{MioListener, MioStream, MioTransport, Target};
+use crate::core::engine::Readiness;
+use crate::core::time::Time;
 use crate::core::transport::{Stream, Token, Transport};
 use crate::sync::Arc;
 
 /// No wait in a test takes longer, unless something is broken.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
-
-/// What was reported of a socket at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Readiness {
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-}
 
 /// A transport and its poller.
 pub(super) struct World {
@@ -38,6 +34,8 @@ pub(super) struct World {
     events: Events,
     pending: Vec<(Token, Readiness)>,
     next_slot: u32,
+    /// How often the watch over socket files was reported.
+    pub(super) file_events: u32,
 }
 
 /// Two ends of a connection.
@@ -66,6 +64,7 @@ impl World {
             events,
             pending: Vec::new(),
             next_slot: 0,
+            file_events: 0,
         }
     }
 
@@ -114,17 +113,25 @@ impl World {
         self.pending.clear();
     }
 
+    /// Takes what has been reported, and looks for socket files as the event loop would at `now`.
+    pub(super) fn look_for_files(&mut self, now: Time) -> Vec<Token> {
+        self.poll(Duration::ZERO);
+        self.transport.look_for_files(now)
+    }
+
     fn poll(&mut self, timeout: Duration) {
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             result => result.unwrap(),
         }
         for event in &self.events {
-            let readiness = Readiness {
-                readable: event.is_readable(),
-                writable: event.is_writable(),
-            };
-            self.pending.push((token::unpack(event.token()), readiness));
+            if event.token() == token::SOCKET_FILES {
+                self.file_events += 1;
+                self.transport.take_file_events();
+                continue;
+            }
+            let token = token::unpack(event.token());
+            self.pending.push((token, readiness(event)));
         }
     }
 

@@ -8,6 +8,9 @@ use crate::core::transport::Token;
 /// number can count.
 pub(crate) const WAKER: mio::Token = mio::Token(usize::MAX);
 
+/// The token of the watch over socket files; no socket gets it either.
+pub(crate) const SOCKET_FILES: mio::Token = mio::Token(usize::MAX - 1);
+
 /// How many of the low bits hold the slot; the generation has the others.
 const SLOT_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 
@@ -51,6 +54,7 @@ mod tests {
             let token = Token { slot, generation: generation & GENERATION_MASK };
             prop_assert_eq!(unpack(pack(token)), token);
             prop_assert_ne!(pack(token), WAKER);
+            prop_assert_ne!(pack(token), SOCKET_FILES);
         }
     }
 

@@ -10,12 +10,15 @@ use mio::{Interest, Registry};
 use socket2::Socket;
 use tofu_addr::{Address, AddressRole, Endpoint, UdsName};
 
+use super::file_watch::FileWatch;
 use super::resolver::Resolver;
 use super::socket::{SocketOptions, discard_waiting, send_bytes, send_slices, uninterrupted};
 use super::tcp::{self, TcpListener, TcpStream};
 use super::token;
 use super::uds::{self, UdsListener, UdsStream};
+use crate::core::time::Time;
 use crate::core::transport::{PeerInfo, Resolution, Stream, Token, Transport};
+use crate::sync::Arc;
 
 /// Where a listener without a host listens.
 const ANY_HOST: &str = "0.0.0.0";
@@ -29,6 +32,7 @@ pub(crate) struct MioTransport {
     /// A descriptor held in reserve, to be given up for a connection that must be taken to be
     /// closed. A socket, for that needs no file to be there.
     reserve: Option<Socket>,
+    pub(super) files: FileWatch,
 }
 
 /// One concrete address.
@@ -55,6 +59,7 @@ impl MioTransport {
             resolver,
             options,
             reserve: uds::new_socket().ok(),
+            files: FileWatch::default(),
         }
     }
 
@@ -65,6 +70,22 @@ impl MioTransport {
         results
             .map(|(token, result)| (token, result.map(to_targets)))
             .collect()
+    }
+
+    /// The poller has reported [`SOCKET_FILES`](token::SOCKET_FILES).
+    pub(crate) fn take_file_events(&mut self) {
+        self.files.take_events();
+    }
+
+    /// When [`look_for_files`](MioTransport::look_for_files) has something to do, if ever.
+    pub(crate) fn next_look(&self) -> Option<Time> {
+        self.files.next_look()
+    }
+
+    /// Returns the listeners whose socket files are found to be gone or replaced, each once for
+    /// every loss. Costs nothing unless its moment has come.
+    pub(crate) fn look_for_files(&mut self, now: Time) -> Vec<Token> {
+        self.files.look(now, &self.registry)
     }
 
     fn resolve_host(&mut self, host: &str, port: u16, token: Token) -> Resolution<Target> {
@@ -139,6 +160,9 @@ impl Transport for MioTransport {
             }
             Target::Uds(name) => {
                 let (listener, endpoint) = uds::listen(name, &self.options, &self.registry, token)?;
+                if let Some(place) = listener.place() {
+                    self.files.add(token, Arc::clone(place));
+                }
                 Ok((MioListener::Uds(listener), endpoint))
             }
         }

@@ -14,7 +14,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tofu_addr::{Endpoint, UdsName};
 
 use super::socket::{SocketOptions, classify_accept_error, uninterrupted};
-use super::socket_file::SocketFile;
+use super::socket_file::{Place, SocketFile};
 use super::token;
 use crate::core::transport::{Credentials, PeerInfo, Token};
 use crate::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) struct UdsStream {
 pub(crate) struct UdsListener {
     /// Stands before the socket to be dropped before it: as long as the socket lives, nobody
     /// takes the file for a dead one and puts his own there.
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
     pub(super) socket: mio::net::UnixListener,
     name: Arc<UdsName>,
 }
@@ -79,7 +79,7 @@ pub(super) fn listen(
     };
     let socket = mio::net::UnixListener::from_std(socket.into());
     let mut listener = UdsListener {
-        _file: file,
+        file,
         socket,
         name: Arc::new(name.clone()),
     };
@@ -128,6 +128,11 @@ fn socket_address(name: &UdsName) -> io::Result<SockAddr> {
 }
 
 impl UdsListener {
+    /// The place of its file, unless it listens on an abstract name.
+    pub(super) fn place(&self) -> Option<&Arc<Place>> {
+        self.file.as_ref().map(SocketFile::place)
+    }
+
     /// Takes one waiting connection.
     pub(super) fn accept(&self, options: &SocketOptions) -> io::Result<UdsStream> {
         // Not mio's accept: that one panics on a peer bound to a path that fills its address.
