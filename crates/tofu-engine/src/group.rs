@@ -9,7 +9,7 @@ use tofu_msg::{BinaryHeader, Message, Origin, Status};
 use crate::error::{EngineError, PostError, PostErrorKind};
 use crate::msg::Msg;
 use crate::shared::Shared;
-use crate::shared::group::{DestroyReport, GroupShared};
+use crate::shared::group::{DestroyReport, GroupShared, Leftovers};
 use crate::shared::outbox::ChannelInfo;
 use crate::shared::receiver::Receiver;
 use crate::sync::Arc;
@@ -60,56 +60,96 @@ impl Group {
     /// Nothing is delivered any more. Returns when they are gone, at the latest one second after
     /// `grace`.
     #[must_use = "the report holds the messages that were not sent"]
-    pub fn destroy(mut self, grace: Duration) -> DestroyReport {
-        self.end(grace, true)
+    pub fn destroy(self, grace: Duration) -> DestroyReport {
+        let deadline = Instant::now().checked_add(grace.saturating_add(MARGIN));
+        self.begin_destroy(grace).wait(deadline)
     }
 
-    fn end(&mut self, grace: Duration, wait: bool) -> DestroyReport {
+    /// Begins to destroy the group and returns at once; for an engine that the caller drives.
+    #[must_use = "the report holds the messages that were not sent"]
+    pub fn begin_destroy(mut self, grace: Duration) -> Destruction {
+        self.end(grace)
+    }
+
+    fn end(&mut self, grace: Duration) -> Destruction {
         let GroupSender { group, shared } = &self.sender;
-        if !shared
+        let first = shared
             .registry
-            .between_openings(|| group.mark_destroyed(grace))
-        {
-            return DestroyReport::default();
-        }
+            .between_openings(|| group.mark_destroyed(grace));
         let taken = self.receiver.abandon(shared, group);
-        if shared.ended().is_some() {
-            let mut report = DestroyReport::default();
-            report.take_in(shared.forget_group(group));
-            report.take_in(taken);
-            report.complete = report.unsent.is_empty();
-            return report;
+        let (group, shared) = (Arc::clone(group), Arc::clone(shared));
+        if first && !shared.is_ended() {
+            let destroyed = Arc::clone(&group);
+            shared.worklist.add(|work| work.destroy.push(destroyed));
         }
-        let destroyed = Arc::clone(group);
-        shared.worklist.add(|work| work.destroy.push(destroyed));
-        if !wait {
-            return DestroyReport::default();
+        Destruction {
+            group,
+            shared,
+            taken,
         }
-        let deadline = Instant::now().checked_add(grace.saturating_add(MARGIN));
-        let mut report = group.wait_report(shared, deadline);
-        report.take_in(taken);
-        report.complete &= report.unsent.is_empty();
-        report
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.end(Duration::ZERO, false);
+        if !self.sender.group.is_destroyed() {
+            self.end(Duration::ZERO);
+        }
     }
 }
 
-impl GroupShared {
-    /// Waits for the core's report; an engine that ends meanwhile ends the wait.
-    fn wait_report(&self, shared: &Shared, deadline: Option<Instant>) -> DestroyReport {
+/// A group on its way out.
+#[derive(Debug)]
+pub struct Destruction {
+    group: Arc<GroupShared>,
+    shared: Arc<Shared>,
+    /// What the receiver had taken out of the inbox.
+    taken: Leftovers,
+}
+
+impl Destruction {
+    /// The report, once the group's channels are gone; only once.
+    pub fn poll(&mut self) -> Option<DestroyReport> {
+        self.wait_until(Instant::now())
+    }
+
+    fn wait_until(&mut self, deadline: Instant) -> Option<DestroyReport> {
+        let report = self.group.wait_finished(deadline);
+        let mut report = match report {
+            Some(report) => report,
+            None if self.shared.is_ended() => self.left_by_ended_engine(),
+            None => return None,
+        };
+        report.take_in(std::mem::take(&mut self.taken));
+        report.complete &= report.unsent.is_empty();
+        Some(report)
+    }
+
+    /// The engine has ended before, or while, it saw to this.
+    fn left_by_ended_engine(&self) -> DestroyReport {
+        if let Some(report) = self.group.wait_finished(Instant::now()) {
+            return report;
+        }
+        let mut report = DestroyReport {
+            complete: true,
+            ..DestroyReport::default()
+        };
+        report.take_in(self.shared.forget_group(&self.group));
+        report
+    }
+
+    fn wait(mut self, deadline: Option<Instant>) -> DestroyReport {
         loop {
+            // In steps, to notice the end of the engine.
             let step = Instant::now() + MARGIN;
             let until = deadline.map_or(step, |deadline| deadline.min(step));
-            if let Some(report) = self.wait_finished(until) {
+            if let Some(report) = self.wait_until(until) {
                 return report;
             }
-            if shared.ended().is_some() || deadline.is_some_and(|at| Instant::now() >= at) {
-                return DestroyReport::default();
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                let mut report = DestroyReport::default();
+                report.take_in(std::mem::take(&mut self.taken));
+                return report;
             }
         }
     }

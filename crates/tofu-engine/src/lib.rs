@@ -9,19 +9,15 @@
 //!
 //! - `shared`: what the application's threads and the reactor's both touch; short locks.
 //! - `core`: every state machine, timer and limit; takes time and sockets as arguments.
+//! - [`driver`]: the core for an event loop of one's own.
 //! - `net` (feature `net`, on by default): the mio driver and its thread.
 //!
 //! Applications use this through the `tofu` umbrella (package `tofu-net`), whose documentation holds
 //! the guide.
 
-// Without a driver nobody outside the tests calls the core and what it shares.
-#![cfg_attr(
-    all(not(feature = "net"), not(test)),
-    expect(dead_code, reason = "the driver is the caller")
-)]
-
 mod close;
 mod core;
+pub mod driver;
 mod error;
 mod group;
 mod msg;
@@ -38,7 +34,7 @@ pub use crate::close::{Cause, CloseInfo};
 pub use crate::core::closing::ShutdownReport;
 pub use crate::core::transport::{Credentials, PeerInfo};
 pub use crate::error::{EngineError, PostError, PostErrorKind};
-pub use crate::group::{Group, GroupSender};
+pub use crate::group::{Destruction, Group, GroupSender};
 pub use crate::msg::{Msg, Report};
 pub use crate::options::Options;
 #[cfg(feature = "net")]

@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::core::closing::ShutdownReport;
+use crate::driver::Handle;
 use crate::error::EngineError;
 use crate::group::Group;
 use crate::msg::Msg;
 use crate::net::reactor::{Outcome, Running, start};
 use crate::options::Options;
-use crate::shared::Shared;
 use crate::shared::pool::Allocation;
 use crate::shared::stats::Stats;
 use crate::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ pub struct Reactor {
 }
 
 struct Inner {
-    shared: Arc<Shared>,
+    handle: Handle,
     outcome: Arc<Outcome>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -54,12 +54,12 @@ impl Reactor {
     /// [`EngineError::NotStarted`] when the system refuses a poller or a thread.
     pub fn start(options: Options) -> Result<Reactor, EngineError> {
         let Running {
-            shared,
+            handle,
             outcome,
             thread,
         } = start(options)?;
         let inner = Inner {
-            shared,
+            handle,
             outcome,
             thread: Mutex::new(Some(thread)),
         };
@@ -73,8 +73,7 @@ impl Reactor {
     /// # Errors
     /// When the engine has ended.
     pub fn get(&self, allocation: Allocation) -> Result<Option<Msg>, EngineError> {
-        self.check()?;
-        Ok(self.inner.shared.pool.get(allocation))
+        self.inner.handle.get(allocation)
     }
 
     /// A message, from the pool or new.
@@ -82,15 +81,12 @@ impl Reactor {
     /// # Errors
     /// When the engine has ended.
     pub fn message(&self) -> Result<Msg, EngineError> {
-        match self.get(Allocation::Always)? {
-            Some(msg) => Ok(msg),
-            None => unreachable!("Allocation::Always always gives a message"),
-        }
+        self.inner.handle.message()
     }
 
     /// Gives a message back to its pool; the same as dropping it.
     pub fn put(&self, message: Msg) {
-        self.inner.shared.pool.recycle(message);
+        self.inner.handle.put(message);
     }
 
     /// Makes a channel group.
@@ -98,8 +94,7 @@ impl Reactor {
     /// # Errors
     /// When the engine has ended.
     pub fn create_group(&self) -> Result<Group, EngineError> {
-        let group = self.inner.shared.create_group()?;
-        Ok(Group::new(group, Arc::clone(&self.inner.shared)))
+        self.inner.handle.create_group()
     }
 
     /// Stops the engine: what was posted may still be sent for `grace`, and closing connections
@@ -117,40 +112,30 @@ impl Reactor {
     /// monitoring, not for every message.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.shared.stats()
+        self.inner.handle.stats()
     }
 
     /// Makes the engine's thread panic, as a defect of tofu would: every wait then ends with
     /// `ProcessingFailed`. For tests of how a program takes that.
     #[cfg(feature = "fault-injection")]
     pub fn plant_panic(&self) {
-        self.inner.shared.worklist.add(|work| work.panic = true);
+        self.inner
+            .handle
+            .shared
+            .worklist
+            .add(|work| work.panic = true);
     }
 
     /// Channels alive now, listeners included.
     #[must_use]
     pub fn channel_count(&self) -> usize {
-        self.inner.shared.registry.alive()
-    }
-
-    fn check(&self) -> Result<(), EngineError> {
-        if !self.inner.shared.is_ended() {
-            return Ok(());
-        }
-        match self.inner.shared.ended() {
-            Some(status) => Err(EngineError::from_status(status)),
-            None => Ok(()),
-        }
+        self.inner.handle.channel_count()
     }
 }
 
 impl Inner {
     fn shutdown(&self, grace: Duration) -> ShutdownReport {
-        // Nothing is opened from here on, so the loop sees every channel there will ever be.
-        self.shared.registry.close();
-        self.shared.worklist.add(|work| {
-            work.shutdown.get_or_insert(grace);
-        });
+        self.handle.request_shutdown(grace);
         let deadline = Instant::now().checked_add(grace.saturating_add(MARGIN));
         // A grace beyond the clock's range waits for ever, in steps.
         let report = loop {

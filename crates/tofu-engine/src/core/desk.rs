@@ -91,6 +91,17 @@ impl Desk {
         }
     }
 
+    /// Checks the count of held bytes against the channels' own.
+    pub(crate) fn check_held(&self, held: usize) -> Result<(), String> {
+        if self.held_bytes != held || self.greeting_bytes > held {
+            let (all, greeting) = (self.held_bytes, self.greeting_bytes);
+            return Err(format!(
+                "{held} bytes are held, counted are {all} ({greeting} greeting)"
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether channels (or those without a HelloRequest) are to be read no further.
     pub(crate) fn holds_too_much(&self, greeting: bool) -> bool {
         self.held_bytes >= self.options().receive_budget

@@ -35,12 +35,14 @@ pub(crate) enum Socket<T: Transport> {
 }
 
 /// What the poller reports about a socket.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Readiness {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// There may be something to read, or to accept.
+    pub readable: bool,
+    /// Something may be written, or a connection attempt has ended.
+    pub writable: bool,
     /// The peer has ended its direction, or the connection broke.
-    pub(crate) hung_up: bool,
+    pub hung_up: bool,
 }
 
 /// The core of one engine.

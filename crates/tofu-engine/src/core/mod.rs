@@ -17,6 +17,7 @@ mod fill;
 mod flush;
 mod groups;
 mod inflow;
+mod invariants;
 mod lingering;
 mod listener;
 mod opening;

@@ -264,6 +264,7 @@ impl Net {
                     side.core.event(token, all);
                 }
                 side.core.turn(self.now);
+                side.core.check_invariants().unwrap();
             }
         }
     }

@@ -7,30 +7,30 @@ use std::time::Duration;
 
 /// A moment, as nanoseconds since the engine's start (or the simulation's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
-pub(crate) struct Time(u64);
+pub struct Time(u64);
 
 impl Time {
     /// The moment the engine started.
-    pub(crate) const START: Time = Time(0);
+    pub const START: Time = Time(0);
     /// A moment that never comes.
-    pub(crate) const NEVER: Time = Time(u64::MAX);
+    pub const NEVER: Time = Time(u64::MAX);
 
     /// The moment `elapsed` after the start; saturates at [`Time::NEVER`].
     #[must_use]
-    pub(crate) fn from_start(elapsed: Duration) -> Time {
+    pub fn from_start(elapsed: Duration) -> Time {
         Time(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// This moment plus `duration`; saturates at [`Time::NEVER`].
     #[must_use]
-    pub(crate) fn after(self, duration: Duration) -> Time {
+    pub fn after(self, duration: Duration) -> Time {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Time(self.0.saturating_add(nanos))
     }
 
     /// How long from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
-    pub(crate) fn since(self, earlier: Time) -> Duration {
+    pub fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }

@@ -12,11 +12,11 @@ use tofu_addr::{Address, Endpoint};
 /// Names a socket to the poller: its slot in the core's socket table and the slot's generation,
 /// so that a stale event for a slot in its next life is told apart and ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Token {
+pub struct Token {
     /// Index in the socket table.
-    pub(crate) slot: u32,
+    pub slot: u32,
     /// How often that slot has been used before.
-    pub(crate) generation: u32,
+    pub generation: u32,
 }
 
 /// Who is at the other end, as the kernel knows it.
@@ -66,7 +66,7 @@ impl Credentials {
 ///
 /// `write_vectored` hands as much as possible to the kernel in one call and never raises
 /// `SIGPIPE`. `read` returns 0 only at the end of the stream.
-pub(crate) trait Stream: io::Read + io::Write {
+pub trait Stream: io::Read + io::Write {
     /// Asks how a connection attempt stands once the socket was reported ready: `true` when
     /// connected, `false` while it is still under way.
     ///
@@ -89,7 +89,7 @@ pub(crate) trait Stream: io::Read + io::Write {
 
 /// What became of an address's name.
 #[derive(Debug)]
-pub(crate) enum Resolution<T> {
+pub enum Resolution<T> {
     /// The concrete targets, to be tried in this order; never empty.
     Ready(Vec<T>),
     /// A lookup is under way; its answer comes later, through the driver, under the same token.
@@ -99,7 +99,7 @@ pub(crate) enum Resolution<T> {
 }
 
 /// The world of sockets.
-pub(crate) trait Transport {
+pub trait Transport {
     /// A byte stream.
     type Stream: Stream;
     /// A listening socket; dropping it closes it (and removes a socket file that it made).

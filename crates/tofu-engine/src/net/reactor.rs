@@ -7,21 +7,20 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Events, Poll, Waker};
-use tofu_msg::Status;
 
 use crate::core::closing::ShutdownReport;
-use crate::core::engine::{Core, Readiness};
+use crate::core::engine::Readiness;
 use crate::core::time::Time;
+use crate::driver::{Driver, Handle};
 use crate::error::EngineError;
 use crate::net::resolver::{Resolver, ResolverOptions, system_lookup};
 use crate::net::socket::SocketOptions;
 use crate::net::token::{SOCKET_FILES, WAKER, unpack};
 use crate::net::transport::MioTransport;
 use crate::options::Options;
-use crate::shared::Shared;
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::trace::warning;
 
@@ -56,7 +55,7 @@ impl Outcome {
 /// A running reactor thread.
 #[derive(Debug)]
 pub(crate) struct Running {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) handle: Handle,
     pub(crate) outcome: Arc<Outcome>,
     pub(crate) thread: JoinHandle<()>,
 }
@@ -66,34 +65,34 @@ pub(crate) fn start(options: Options) -> Result<Running, EngineError> {
     let poll = Poll::new().map_err(EngineError::NotStarted)?;
     let waker = Waker::new(poll.registry(), WAKER).map_err(EngineError::NotStarted)?;
     let waker = Arc::new(waker);
-    let for_work = Arc::clone(&waker);
-    let shared = Shared::new(options, Box::new(move || wake(&for_work)));
-    let resolver_options = ResolverOptions {
-        waiting: shared.options.lookups,
-        give_up: shared.options.connect_timeout,
-        ..ResolverOptions::default()
-    };
-    let resolver = Resolver::new(
-        resolver_options,
-        system_lookup(),
-        Arc::new(move || wake(&waker)),
-    );
+    let for_answers = Arc::clone(&waker);
     let registry = poll
         .registry()
         .try_clone()
         .map_err(EngineError::NotStarted)?;
-    let socket_options = SocketOptions::from(&shared.options);
-    let transport = MioTransport::new(registry, resolver, socket_options);
-    let core = Core::new(Arc::clone(&shared), transport);
+    let driver = Driver::new(
+        options,
+        move || wake(&waker),
+        |options| {
+            let resolver_options = ResolverOptions {
+                waiting: options.lookups,
+                give_up: options.connect_timeout,
+                ..ResolverOptions::default()
+            };
+            let answered = Arc::new(move || wake(&for_answers));
+            let resolver = Resolver::new(resolver_options, system_lookup(), answered);
+            MioTransport::new(registry, resolver, SocketOptions::from(options))
+        },
+    );
+    let handle = driver.handle();
     let outcome = Arc::new(Outcome::default());
     let ending = Arc::clone(&outcome);
-    let engine = Arc::clone(&shared);
     let thread = Builder::new()
         .name("tofu-reactor".into())
-        .spawn(move || supervise(poll, core, &engine, &ending))
+        .spawn(move || supervise(poll, driver, &ending))
         .map_err(EngineError::NotStarted)?;
     Ok(Running {
-        shared,
+        handle,
         outcome,
         thread,
     })
@@ -104,31 +103,31 @@ fn wake(waker: &Waker) {
     let _woken = waker.wake();
 }
 
-/// Runs the loop and, however it ends, tells everyone who waits.
-fn supervise(poll: Poll, core: Core<MioTransport>, shared: &Shared, outcome: &Outcome) {
-    let run = catch_unwind(AssertUnwindSafe(move || EventLoop::new(poll, core).run()));
-    let (status, report) = match run {
-        Ok(Ok(report)) => (Status::SHUTDOWN_STARTED, report),
+/// Runs the loop and, however it ends, tells everyone who waits: the driver, dropped in any case,
+/// tells the groups.
+fn supervise(poll: Poll, driver: Driver<MioTransport>, outcome: &Outcome) {
+    let run = catch_unwind(AssertUnwindSafe(move || EventLoop::new(poll, driver).run()));
+    let report = match run {
+        Ok(Ok(report)) => report,
         Ok(Err(_)) | Err(_) => {
             warning!("the engine's thread has failed");
-            (Status::PROCESSING_FAILED, ShutdownReport::default())
+            ShutdownReport::default()
         }
     };
-    shared.end(status);
     outcome.set(report);
 }
 
 struct EventLoop {
     poll: Poll,
-    core: Core<MioTransport>,
+    driver: Driver<MioTransport>,
     started: Instant,
 }
 
 impl EventLoop {
-    fn new(poll: Poll, core: Core<MioTransport>) -> EventLoop {
+    fn new(poll: Poll, driver: Driver<MioTransport>) -> EventLoop {
         EventLoop {
             poll,
-            core,
+            driver,
             started: Instant::now(),
         }
     }
@@ -140,19 +139,19 @@ impl EventLoop {
             for event in &events {
                 match event.token() {
                     WAKER => {}
-                    SOCKET_FILES => self.core.transport.take_file_events(),
-                    token => self.core.event(unpack(token), readiness(event)),
+                    SOCKET_FILES => self.driver.transport().take_file_events(),
+                    token => self.driver.event(unpack(token), readiness(event)),
                 }
             }
-            for (token, result) in self.core.transport.take_resolved() {
-                self.core.resolved(token, result);
+            for (token, result) in self.driver.transport().take_resolved() {
+                self.driver.resolved(token, result);
             }
             let now = self.now();
-            for token in self.core.transport.look_for_files(now) {
-                self.core.path_gone(token);
+            for token in self.driver.transport().look_for_files(now) {
+                self.driver.path_gone(token);
             }
-            self.core.turn(now);
-            if let Some(report) = self.core.finished_report() {
+            self.driver.turn(now);
+            if let Some(report) = self.driver.finished() {
                 return Ok(report);
             }
         }
@@ -160,16 +159,12 @@ impl EventLoop {
 
     /// Polls: without waiting while there is something to do, else until something happens.
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
-        let worklist = Arc::clone(&self.core.desk.shared.worklist);
-        let timeout = if self.core.has_ready() || !worklist.prepare_sleep() {
-            Some(Duration::ZERO)
-        } else {
-            let moments = [self.core.next_deadline(), self.core.transport.next_look()];
-            let next = moments.into_iter().flatten().min();
-            next.map(|at| at.since(self.now()))
-        };
+        let now = self.now();
+        let turn = self.driver.prepare_sleep(now);
+        let look = self.driver.transport().next_look().map(|at| at.since(now));
+        let timeout = [turn, look].into_iter().flatten().min();
         let polled = self.poll.poll(events, timeout);
-        worklist.awake();
+        self.driver.awake();
         match polled {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 events.clear();

@@ -303,6 +303,11 @@ impl Outbox {
         }
     }
 
+    /// The channel's socket, if the core has given it one.
+    pub(crate) fn token(&self) -> Option<Token> {
+        self.token
+    }
+
     /// The core has given the channel a socket.
     pub(crate) fn set_token(&mut self, token: Token) {
         self.token = Some(token);

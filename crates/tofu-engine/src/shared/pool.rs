@@ -272,6 +272,26 @@ impl Pool {
         (state.all.in_use, state.free.len())
     }
 
+    /// Checks the counts against each other.
+    pub(crate) fn check_invariants(&self) -> Result<(), String> {
+        let state = self.state.lock();
+        let all = state.all;
+        let (mut in_use, mut frames) = (0, 0);
+        for Share { usage, .. } in &state.shares {
+            in_use += usage.in_use;
+            frames += usage.frames;
+            if usage.frames > usage.in_use {
+                return Err(format!("a share counts {usage:?}"));
+            }
+        }
+        if all.frames != frames || all.in_use < in_use {
+            return Err(format!(
+                "the pool counts {all:?}, its shares {in_use} and {frames}"
+            ));
+        }
+        Ok(())
+    }
+
     fn is_resume_due(&self, state: &mut State, share: Option<ShareIndex>) -> bool {
         // For the whole pool nothing is held back until a good part is free: what is in use may
         // belong to a group that never gives it back.

@@ -34,7 +34,6 @@ impl SendBudget {
     }
 
     /// Bytes queued now.
-    #[cfg(test)]
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
