@@ -1,4 +1,6 @@
-//! Two engines in one process talk over both transports.
+//! Two engines in one process hold a whole conversation.
+
+#![cfg(test)]
 
 use std::time::Duration;
 use tofu::prelude::*;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tofu::engine::Cause;
+use tofu::engine::{Cause, Report};
 use tofu::msg::BinaryHeader;
 use tofu::prelude::*;
 use tofu_testkit::TempUdsPath;
@@ -84,6 +84,7 @@ impl Build for Message {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) message: Message,
+    about: Option<Report>,
     /// Status of the cause.
     cause: Option<Status>,
     /// Only of a `channel_closed`: its cause, and whether it was confirmed.
@@ -92,8 +93,11 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn of(msg: &Msg) -> Seen {
+        let is_told = msg.cause().is_none_or(|cause| !cause.text().is_empty());
+        assert!(is_told, "a cause without a word: {msg:?}");
         Seen {
             message: (**msg).clone(),
+            about: msg.report(),
             cause: msg.cause().map(Cause::status),
             close: msg
                 .close_info()
@@ -102,42 +106,50 @@ impl Seen {
     }
 }
 
-/// As it comes from the engine when all is well.
-pub(crate) fn from_engine(mut message: Message) -> Seen {
-    message.set_origin(Origin::Engine);
-    message.set_status(Status::SUCCESS);
-    Seen {
-        message,
-        cause: None,
-        close: None,
-    }
-}
-
 /// As it comes from the peer.
 pub(crate) fn from_peer(mut message: Message) -> Seen {
     message.set_origin(Origin::Peer);
     Seen {
         message,
+        about: None,
         cause: None,
         close: None,
     }
 }
 
-/// As it comes back from the engine, with `why` in status and cause.
-pub(crate) fn returned(mut message: Message, why: Status) -> Seen {
+/// As it comes from the engine, with `why` in status and cause.
+fn from_engine(mut message: Message, about: Report, why: Status) -> Seen {
     message.set_origin(Origin::Engine);
     message.set_status(why);
     Seen {
         message,
+        about: Some(about),
         cause: Some(why),
         close: None,
     }
 }
 
+/// A WelcomeRequest that succeeded: as its response.
+pub(crate) fn ready(welcome: Message) -> Seen {
+    let response = welcome.op(OpCode::WelcomeResponse);
+    let mut seen = from_engine(response, Report::ListenerReady, Status::SUCCESS);
+    seen.cause = None;
+    seen
+}
+
+/// A message that was posted and comes back.
+pub(crate) fn returned(message: Message, why: Status) -> Seen {
+    from_engine(message, Report::Returned, why)
+}
+
 /// A HelloRequest or WelcomeRequest that failed: as its response.
-pub(crate) fn failed(mut message: Message, why: Status) -> Seen {
-    message.set_op_code(message.op_code().reply().unwrap());
-    returned(message, why)
+pub(crate) fn failed(message: Message, why: Status) -> Seen {
+    let (response, about) = match message.op_code() {
+        OpCode::HelloRequest => (OpCode::HelloResponse, Report::ConnectFailed),
+        OpCode::WelcomeRequest => (OpCode::WelcomeResponse, Report::ListenFailed),
+        other => panic!("{other} opens nothing"),
+    };
+    from_engine(message.op(response), about, why)
 }
 
 /// A channel's last word.
@@ -148,7 +160,7 @@ pub(crate) fn closed(
     confirmed: bool,
 ) -> Seen {
     let signal = Message::new(OpCode::Signal).on(channel).id(id);
-    let mut seen = returned(signal, Status::CHANNEL_CLOSED);
+    let mut seen = from_engine(signal, Report::ChannelClosed, Status::CHANNEL_CLOSED);
     seen.cause = Some(cause);
     seen.close = Some((cause, confirmed));
     seen
@@ -156,7 +168,17 @@ pub(crate) fn closed(
 
 /// A notice of the engine about a channel.
 pub(crate) fn notice(channel: ChannelNumber, id: MessageId, status: Status) -> Seen {
-    returned(Message::new(OpCode::Signal).on(channel).id(id), status)
+    let about = match status {
+        Status::POOL_EMPTY => Report::PoolEmpty,
+        Status::SEND_QUEUE_READY => Report::SendQueueReady,
+        Status::UDS_PATH_GONE => Report::UdsPathGone,
+        other => panic!("{other} is no notice"),
+    };
+    from_engine(
+        Message::new(OpCode::Signal).on(channel).id(id),
+        about,
+        status,
+    )
 }
 
 /// A message of `update_receiver`.
@@ -165,6 +187,7 @@ pub(crate) fn update(mut message: Message) -> Seen {
     message.set_status(Status::RECEIVER_UPDATE);
     Seen {
         message,
+        about: None,
         cause: None,
         close: None,
     }

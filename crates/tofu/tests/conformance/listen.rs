@@ -7,8 +7,7 @@ use tofu::prelude::*;
 use tofu_testkit::{TempUdsPath, free_tcp_port};
 
 use crate::harness::{
-    Build, Pair, Seen, Side, Transport, closed, exists, failed, from_engine, on_both, place,
-    returned,
+    Build, Pair, Seen, Side, Transport, closed, exists, failed, on_both, place, ready, returned,
 };
 
 on_both! {
@@ -25,11 +24,6 @@ fn welcome(address: &Address) -> Message {
     welcome
         .with_header("who", "a test")
         .with_body(b"open house")
-}
-
-/// The WelcomeResponse to this WelcomeRequest.
-fn ready(welcome: Message) -> Seen {
-    from_engine(welcome.op(OpCode::WelcomeResponse))
 }
 
 /// Same channel and id, headers and body kept; with port 0 the real address.
@@ -211,7 +205,8 @@ fn a_listener_ends_with_its_bye_signal(transport: Transport) {
 
 fn a_listener_takes_nothing_but_a_bye_signal(transport: Transport) {
     let mut side = Side::start(Options::default());
-    let channel = side.listen(transport).channel;
+    let listening = side.listen(transport);
+    let channel = listening.channel;
     for op_code in OpCode::ALL {
         if op_code == OpCode::ByeSignal {
             continue;

@@ -32,7 +32,7 @@ struct Bench {
     closed: ChannelNumber,
     /// A listener and a channel of another group of the same engine.
     foreign: Side,
-    foreign_listener: ChannelNumber,
+    foreign_listening: Listening,
     foreign_channel: ChannelNumber,
 }
 
@@ -57,7 +57,7 @@ impl Bench {
             engine: side.engine.clone(),
             group: side.engine.create().unwrap(),
         };
-        let foreign_listener = foreign.listen(transport).channel;
+        let foreign_listening = foreign.listen(transport);
         let foreign_channel = Line::dialed(&foreign, &place).channel;
         Bench {
             side,
@@ -69,7 +69,7 @@ impl Bench {
             answered,
             closed: gone.channel,
             foreign,
-            foreign_listener,
+            foreign_listening,
             foreign_channel,
         }
     }
@@ -150,7 +150,7 @@ fn absent_channels(bench: &Bench) -> Vec<(Message, ChannelNumber, Status)> {
         Status::INVALID_CHANNEL_NUMBER,
         Status::INVALID_CHANNEL_GROUP,
     );
-    let others = [bench.foreign_channel, bench.foreign_listener];
+    let others = [bench.foreign_channel, bench.foreign_listening.channel];
     let mut cases = Vec::new();
     for message in [
         of(OpCode::Request),
@@ -225,7 +225,7 @@ fn checks_in_their_order(transport: Transport) {
         bench.bye_sent.channel,
         bench.answered.channel,
         bench.closed,
-        bench.foreign_listener,
+        bench.foreign_listening.channel,
         bench.foreign_channel,
     ];
     for (name, message, expected) in faults_of_the_message() {
