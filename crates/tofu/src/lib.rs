@@ -28,17 +28,24 @@ pub mod architecture;
 
 /// Everything that most programs need, in one line.
 pub mod prelude {
+    #[doc(inline)]
     pub use tofu_addr::{Address, AddressError, Endpoint};
+    #[doc(inline)]
     pub use tofu_chnls::{
         Allocation, Ampe, ChannelGroup, EngineError, Incoming, Msg, Notice, Options, PostError,
         PostErrorKind, Poster, Reactor,
     };
+    #[doc(inline)]
     pub use tofu_msg::{ChannelNumber, Message, MessageId, OpCode, Origin, Status, StatusKind};
 }
 
+#[doc(inline)]
 pub use tofu_addr as addr;
+#[doc(inline)]
 pub use tofu_chnls as chnls;
+#[doc(inline)]
 pub use tofu_engine as engine;
+#[doc(inline)]
 pub use tofu_msg as msg;
 
 /// Compiles what the project's front page shows.
