@@ -187,3 +187,6 @@ pub(super) fn readiness(event: &mio::event::Event) -> Readiness {
         hung_up: event.is_read_closed() || event.is_write_closed() || event.is_error(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -262,11 +262,17 @@ pub(super) fn in_own_process(module: &str, name: &str, body: impl FnOnce()) {
 
 /// From now on this process gets no further descriptor, until [`more_descriptors`].
 pub(super) fn no_more_descriptors() {
-    // The lowest free number is the one that the next descriptor would have.
-    let next = File::open("/").unwrap().as_raw_fd();
-    limit_descriptors(Some(u64::try_from(next).unwrap()));
+    few_more_descriptors(0);
     let error = File::open("/").unwrap_err();
     assert_eq!(error.raw_os_error(), Some(nix::errno::Errno::EMFILE as i32));
+}
+
+/// The same after so many more, unless some are closed.
+pub(super) fn few_more_descriptors(count: usize) {
+    // Each gets the lowest number that is free; the limit is a number that none reaches.
+    let next: Vec<File> = (0..=count).map(|_| File::open("/").unwrap()).collect();
+    let limit = next[count].as_raw_fd();
+    limit_descriptors(Some(u64::try_from(limit).unwrap()));
 }
 
 /// Ends what [`no_more_descriptors`] has begun.
