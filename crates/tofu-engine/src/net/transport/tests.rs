@@ -6,6 +6,7 @@ use crate::net::testing::DEADLINE;
 use crate::sync::{Arc, Mutex};
 use std::sync::mpsc::{Receiver, channel};
 
+mod kernel_facts;
 mod shedding;
 
 const TOKEN: Token = Token {
