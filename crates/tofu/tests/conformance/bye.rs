@@ -5,7 +5,7 @@ use std::time::Duration;
 use tofu::prelude::*;
 
 use crate::harness::{Build, LIMIT, Pair, Side, Transport, from_peer, on_both, returned};
-use crate::raw::{Line, RawPlace, fill_the_kernel, hasty, narrow_place};
+use crate::raw::{Line, RawPlace, fill_the_kernel, frame, hasty, narrow_place};
 
 on_both! {
     bye_request_answered_to_the_initiator,
@@ -23,6 +23,8 @@ on_both! {
     bye_requests_cross_and_nobody_answers,
     bye_request_never_answered,
     bye_request_and_the_peer_closes,
+    bye_request_with_the_end_of_the_stream,
+    bye_timeout_stands_still_while_we_do_not_read,
     bye_signal_on_an_idle_channel,
     bye_signal_passes_what_is_queued,
     bye_signal_after_own_bye_request,
@@ -291,7 +293,7 @@ fn bye_request_and_the_peer_closes(transport: Transport) {
     line.says(&side, bye());
     // What it still had to say is received before.
     let rest: Vec<u8> = (1..=50)
-        .flat_map(|id| crate::raw::frame(&Message::new(OpCode::Request).id(id)))
+        .flat_map(|id| frame(&Message::new(OpCode::Request).id(id)))
         .collect();
     line.raw.send(&rest).unwrap();
     line.raw.shutdown_write().unwrap();
@@ -301,6 +303,45 @@ fn bye_request_and_the_peer_closes(transport: Transport) {
     expected.push(line.closed(Status::PEER_DISCONNECTED, false));
     side.expect_last(&expected);
     line.expect_end();
+}
+
+/// The peer says Bye, ends its direction, and waits for the answer.
+fn bye_request_with_the_end_of_the_stream(transport: Transport) {
+    let mut side = Side::start(Options::default());
+    let listening = side.listen(transport);
+    let mut line = Line::accepted(&mut side, &listening);
+    line.raw.send_frame(&bye().id(9)).unwrap();
+    line.raw.shutdown_write().unwrap();
+    side.expect(&[from_peer(bye().id(9).on(line.channel))]);
+    line.says(&side, Message::new(OpCode::Signal).with_body(b"one more"));
+    line.says(&side, Message::new(OpCode::ByeResponse).id(9));
+    side.expect_last(&[line.closed(Status::SUCCESS, false)]);
+    line.expect_end();
+}
+
+/// The ByeResponse has come in time; that nobody made room for it is not the peer's fault.
+fn bye_timeout_stands_still_while_we_do_not_read(transport: Transport) {
+    let mut side = Side::start(hasty().inbox_messages(1));
+    let place = RawPlace::new(transport);
+    let mut line = Line::dialed(&side, &place);
+    let signals = [2, 3, 4].map(|id| Message::new(OpCode::Signal).id(id));
+    line.raw
+        .send(&signals.each_ref().map(frame).concat())
+        .unwrap();
+    side.turn();
+    line.says(&side, bye());
+    line.raw
+        .send_frame(&Message::new(OpCode::ByeResponse).id(1))
+        .unwrap();
+    // Twice the bye timeout.
+    std::thread::sleep(Duration::from_millis(400));
+    let mut expected = signals
+        .map(|signal| from_peer(signal.on(line.channel)))
+        .to_vec();
+    let response = Message::new(OpCode::ByeResponse).id(1);
+    expected.push(from_peer(response.on(line.channel)));
+    expected.push(line.closed(Status::SUCCESS, true));
+    side.expect_last(&expected);
 }
 
 fn bye_signal_on_an_idle_channel(transport: Transport) {

@@ -24,6 +24,8 @@ on_both! {
     bye_request_while_connecting,
     messages_before_the_hello_response,
     the_peer_vanishes_behind_the_hello,
+    a_listener_and_both_ends_in_one_group,
+    a_message_of_another_engine,
     acceptor_rejects,
     acceptor_rejects_with_messages_on_the_way,
 }
@@ -250,6 +252,110 @@ fn messages_before_the_hello_response(transport: Transport) {
         from_peer(early.on(at_client)),
         from_peer(response.on(at_client)),
     ]);
+}
+
+/// Three channels that are told apart by their numbers alone.
+fn a_listener_and_both_ends_in_one_group(transport: Transport) {
+    let mut side = Side::start(Options::default());
+    let listening = side.listen(transport);
+    for _ in 0..10 {
+        let hello = side.hello(&listening.endpoint);
+        let (initiator, id) = (hello.channel_number(), hello.message_id());
+        let received = side.next();
+        let acceptor = received.channel_number();
+        assert_eq!(Seen::of(&received), from_peer(hello.on(acceptor)));
+        assert!(acceptor != initiator && acceptor != listening.channel);
+        for (from, to) in [(initiator, acceptor), (acceptor, initiator)] {
+            let request = side.post(Message::new(OpCode::Request).on(from).with_body(b"over"));
+            side.expect(&[from_peer(request.on(to))]);
+        }
+        let bye = side.post(Message::new(OpCode::ByeRequest).on(initiator));
+        side.expect(&[from_peer(bye.clone().on(acceptor))]);
+        side.post(bye.clone().op(OpCode::ByeResponse).on(acceptor));
+        let mut last: Vec<_> = (0..3).map(|_| Seen::of(&side.next())).collect();
+        // The two channels end by themselves; in each the order holds.
+        last.sort_by_key(|seen| seen.message.channel_number() != acceptor);
+        let expected = [
+            closed(acceptor, id, Status::SUCCESS, false),
+            from_peer(bye.op(OpCode::ByeResponse).on(initiator)),
+            closed(initiator, id, Status::SUCCESS, true),
+        ];
+        assert_eq!(last, expected);
+        side.expect_nothing();
+        assert_eq!(side.engine.channel_count(), 1);
+    }
+}
+
+/// It goes where it is posted, and home to its own pool: also when it comes back unsent, and when
+/// its own engine has ended.
+fn a_message_of_another_engine(transport: Transport) {
+    let mut pair = Pair::connected(transport);
+    let stranger = Reactor::start(Options::default()).unwrap();
+    for size in [0, 10, 60_000] {
+        let mut msg = stranger.message().unwrap();
+        msg.body_mut().append(&vec![1; size]).unwrap();
+        msg.set_channel_number(pair.at_client);
+        let mut expected = (*msg).clone();
+        expected.set_message_id(pair.client.group.post(msg).unwrap().message_id);
+        pair.server
+            .expect(&[from_peer(expected.on(pair.at_server))]);
+    }
+    let mut held = stranger.message().unwrap();
+    drop(stranger);
+    held.set_channel_number(pair.at_client);
+    let id = pair.client.group.post(held).unwrap().message_id;
+    let expected = Message::new(OpCode::Request).id(id).on(pair.at_server);
+    pair.server.expect(&[from_peer(expected)]);
+    pair.expect_nothing();
+}
+
+/// Names of this host, and what they come to.
+#[test]
+fn every_form_of_address() {
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    let forms = [
+        ("127.0.0.1", "127.0.0.1", false),
+        ("localhost", "localhost", false),
+        ("", "127.0.0.1", false),
+        ("0.0.0.0", "localhost", false),
+        ("::1", "::1", true),
+        ("::", "::1", true),
+        // Dual stack.
+        ("::", "127.0.0.1", true),
+    ];
+    for (listen_on, connect_to, needs_ipv6) in forms {
+        if needs_ipv6 && !has_ipv6 {
+            println!("no IPv6 here: {listen_on} is left out");
+            continue;
+        }
+        let address = Address::tcp_server(listen_on, 0);
+        let (mut side, bound) = listening_on(&address);
+        let Endpoint::Tcp { port, .. } = bound else {
+            panic!("{bound:?}");
+        };
+        side.hello(&Address::tcp_client(connect_to, port).into_endpoint());
+        let hello = side.next();
+        assert_eq!(hello.op_code(), OpCode::HelloRequest, "{hello:?}");
+    }
+    if cfg!(target_os = "linux") {
+        let path = TempUdsPath::new().unwrap();
+        let name = format!("@{}", path.display());
+        let (mut side, bound) = listening_on(&Address::uds_server(&name));
+        assert_eq!(bound, Address::uds_server(&name).into_endpoint());
+        side.hello(&Address::uds_client(&name).into_endpoint());
+        assert_eq!(side.next().op_code(), OpCode::HelloRequest);
+    }
+}
+
+fn listening_on(address: &Address) -> (Side, Endpoint) {
+    let mut side = Side::start(Options::default());
+    let mut welcome = Message::default();
+    address.format(&mut welcome).unwrap();
+    side.post(welcome);
+    let ready = side.next();
+    assert_eq!(ready.status(), Status::SUCCESS, "{ready:?}");
+    let bound = Address::parse(&ready).unwrap().into_endpoint();
+    (side, bound)
 }
 
 /// Behind the Hello's last byte there is nothing to give back: only the last word.

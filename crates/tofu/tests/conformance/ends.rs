@@ -17,6 +17,8 @@ on_both! {
     group_destroyed_with_grace_sends_what_is_queued,
     group_destroyed_reports_what_was_not_sent,
     group_destroyed_reports_what_was_not_received,
+    group_destroyed_reports_what_had_come_back,
+    group_destroyed_beside_a_draining_channel,
     group_destroyed_while_connecting,
     group_dropped,
     a_neighbour_group_lives_on,
@@ -144,6 +146,44 @@ fn group_destroyed_reports_what_was_not_received(transport: Transport) {
     assert_eq!(report.unreceived, 5, "{report:?}");
     let last_word = closed(pair.at_client, pair.id, Status::PEER_DISCONNECTED, false);
     pair.client.expect_last(&[last_word]);
+}
+
+/// Given back before, and not received: they are the application's all the same.
+fn group_destroyed_reports_what_had_come_back(transport: Transport) {
+    let mut side = Side::start(Options::default().send_queue_messages(16));
+    let place = narrow_place(transport);
+    let line = Line::dialed(&side, &place);
+    let posted = fill_the_kernel(&mut side, line.channel);
+    drop(line.raw);
+    tofu_testkit::wait_until(LIMIT, "the channel to end", || {
+        side.engine.channel_count() == 0
+    });
+    side.turn();
+    let report = side.group.destroy(Duration::ZERO);
+    assert!(!report.unsent.is_empty());
+    let kept = &posted[posted.len() - report.unsent.len()..];
+    for (unsent, posted) in report.unsent.iter().zip(kept) {
+        let back = returned(posted.clone(), Status::PEER_DISCONNECTED);
+        assert_eq!(Seen::of(unsent), back);
+    }
+}
+
+/// One channel waits for its peer's end, the other cannot send: the report is there in time.
+fn group_destroyed_beside_a_draining_channel(transport: Transport) {
+    let mut side = Side::start(Options::default().send_queue_messages(16));
+    let place = narrow_place(transport);
+    let line = Line::dialed(&side, &place);
+    let mut draining = Line::dialed(&side, &place);
+    draining.peer_says(&mut side, Message::new(OpCode::ByeRequest).id(5));
+    draining.says(&side, Message::new(OpCode::ByeResponse).id(5));
+    let posted = fill_the_kernel(&mut side, line.channel);
+    let grace = Duration::from_millis(100);
+    let start = Instant::now();
+    let report = side.group.destroy(grace);
+    assert!(start.elapsed() < grace + Duration::from_secs(1));
+    assert!(!report.unsent.is_empty() && report.unsent.len() <= posted.len());
+    assert_eq!(report.channels, 2, "{report:?}");
+    assert_eq!(side.engine.channel_count(), 0);
 }
 
 fn group_destroyed_while_connecting(transport: Transport) {

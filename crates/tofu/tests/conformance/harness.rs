@@ -377,9 +377,11 @@ pub(crate) struct Pair {
 impl Pair {
     /// Connected; the HelloRequest is received and not answered.
     pub(crate) fn greeted(transport: Transport) -> Pair {
-        let mut server = Side::start(Options::default());
+        // Where nobody receives at the other end, a shutdown with grace waits this long.
+        let options = Options::default().linger_timeout(LIMIT / 20);
+        let mut server = Side::start(options.clone());
         let listening = server.listen(transport);
-        let client = Side::start(Options::default());
+        let client = Side::start(options);
         let hello = client.hello(&listening.endpoint);
         let received = server.next();
         let at_server = received.channel_number();

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 use tofu::prelude::*;
-use tofu_testkit::{TempUdsPath, free_tcp_port};
+use tofu_testkit::{RawPeer, TempUdsPath, free_tcp_port};
 
 use crate::harness::{
     Build, Pair, Seen, Side, Transport, closed, exists, failed, on_both, place, ready, returned,
@@ -15,6 +15,7 @@ on_both! {
     listen_fails_address_in_use,
     listen_fails_address_in_use_in_the_same_engine,
     a_listener_ends_with_its_bye_signal,
+    who_was_let_in_may_still_say_hello,
     a_listener_takes_nothing_but_a_bye_signal,
 }
 
@@ -201,6 +202,28 @@ fn a_listener_ends_with_its_bye_signal(transport: Transport) {
     pair.server.expect(&[ready(posted)]);
     pair.echo();
     pair.expect_nothing();
+}
+
+/// Accepted before the listener ended, and greeted after.
+fn who_was_let_in_may_still_say_hello(transport: Transport) {
+    let mut side = Side::start(Options::default());
+    let listening = side.listen(transport);
+    let raw = RawPeer::connect(&listening.endpoint).unwrap();
+    side.turn();
+    let signal = side.post(Message::new(OpCode::ByeSignal).on(listening.channel));
+    side.expect_last(&[
+        returned(signal, Status::CHANNEL_CLOSED),
+        closed(
+            listening.channel,
+            listening.id,
+            Status::CHANNEL_CLOSED,
+            false,
+        ),
+    ]);
+    raw.hello(&listening.endpoint).unwrap();
+    let hello = side.next();
+    assert_eq!(hello.op_code(), OpCode::HelloRequest, "{hello:?}");
+    side.expect_nothing();
 }
 
 fn a_listener_takes_nothing_but_a_bye_signal(transport: Transport) {

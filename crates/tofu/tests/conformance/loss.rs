@@ -1,10 +1,14 @@
 //! The peer goes away: killed, reset, closed at once, in the middle of something, or because it
 //! broke the protocol; and those who came and never said Hello.
 
+use std::time::Duration;
+
 use tofu::prelude::*;
 use tofu_testkit::{End, RawPeer};
 
-use crate::harness::{Build, LIMIT, Pair, Seen, Side, Transport, exists, from_peer, on_both};
+use crate::harness::{
+    Build, LIMIT, Pair, Seen, Side, Transport, closed, exists, from_peer, on_both, returned,
+};
 use crate::raw::{Line, RawPlace, fill_the_kernel, frame, hasty, narrow_place};
 
 on_both! {
@@ -15,7 +19,11 @@ on_both! {
     sent_data_and_closed_at_once,
     sent_data_and_reset_at_once,
     sent_large_data_and_closed_at_once,
+    sent_data_and_closed_while_the_inbox_is_full,
+    sent_data_and_closed_while_the_pool_is_empty,
     half_closed_and_answered,
+    half_closed_and_slow_to_read_the_answers,
+    closed_while_we_post_and_do_not_receive,
     closed_in_the_middle_of_a_frame,
     violation_behind_good_frames,
     violation_while_messages_are_queued,
@@ -68,8 +76,7 @@ fn the_peers_engine_is_dropped(transport: Transport) {
     let mut pair = Pair::connected(transport);
     pair.echo();
     drop(pair.client);
-    let expected =
-        crate::harness::closed(pair.at_server, pair.id, Status::PEER_DISCONNECTED, false);
+    let expected = closed(pair.at_server, pair.id, Status::PEER_DISCONNECTED, false);
     pair.server.expect_last(&[expected]);
 }
 
@@ -93,7 +100,7 @@ fn assert_all_then_gone(side: &mut Side, channel: ChannelNumber, data: Vec<Messa
         .collect();
     let id = MessageId::new(1);
     let cause = Status::PEER_DISCONNECTED;
-    expected.push(crate::harness::closed(channel, id, cause, false));
+    expected.push(closed(channel, id, cause, false));
     side.expect_last(&expected);
 }
 
@@ -117,6 +124,46 @@ fn sent_data_and_reset_at_once(transport: Transport) {
 
 fn sent_large_data_and_closed_at_once(transport: Transport) {
     data_and_gone(transport, 30, &[b'x'; 65_535], drop);
+}
+
+/// What nobody had room for when the peer left is received all the same.
+fn data_and_gone_without_room(transport: Transport, options: Options) {
+    let mut side = Side::start(options);
+    let listening = side.listen(transport);
+    let line = Line::accepted(&mut side, &listening);
+    let (bytes, messages) = frames(400, &[b'x'; 50]);
+    line.raw.send(&bytes).unwrap();
+    let (large, more) = frames(4, &[b'y'; 20_000]);
+    line.raw.send(&large).unwrap();
+    drop(line.raw);
+    // It has gone before anything is received.
+    side.turn();
+    side.turn();
+    for message in messages.into_iter().chain(more) {
+        let mut msg = side.next();
+        while msg.status() == Status::POOL_EMPTY {
+            msg = side.next();
+        }
+        assert_eq!(Seen::of(&msg), from_peer(message.on(line.channel)));
+    }
+    let mut last_word = side.next();
+    if last_word.status() == Status::POOL_EMPTY {
+        last_word = side.next();
+    }
+    let expected = closed(line.channel, line.id, Status::PEER_DISCONNECTED, false);
+    assert_eq!(Seen::of(&last_word), expected);
+    side.expect_nothing();
+}
+
+fn sent_data_and_closed_while_the_inbox_is_full(transport: Transport) {
+    data_and_gone_without_room(transport, Options::default().inbox_messages(3));
+}
+
+fn sent_data_and_closed_while_the_pool_is_empty(transport: Transport) {
+    data_and_gone_without_room(
+        transport,
+        Options::default().pool_initial(1).pool_maximum(3),
+    );
 }
 
 /// Its direction ends, and it reads on: what is answered to the last of its requests gets there.
@@ -148,6 +195,68 @@ fn half_closed_and_answered(transport: Transport) {
             .iter()
             .all(|answer| answer.op_code() == OpCode::Response)
     );
+}
+
+/// It reads, but later than a closing connection would be waited for.
+fn half_closed_and_slow_to_read_the_answers(transport: Transport) {
+    let linger = Duration::from_millis(100);
+    let mut side = Side::start(Options::default().linger_timeout(linger));
+    let listening = side.listen(transport);
+    let mut line = Line::accepted(&mut side, &listening);
+    let (bytes, _) = frames(60, b"ask");
+    line.raw.send(&bytes).unwrap();
+    line.raw.shutdown_write().unwrap();
+    for _ in 0..60 {
+        let mut request = side.next();
+        request.make_reply().unwrap();
+        request.body_mut().replace(&[9; 60_000]).unwrap();
+        side.group.post(request).unwrap();
+    }
+    // The end of what it sent is behind the last request: here the engine learns that we have
+    // taken it. Where the kernel has room for all answers, the channel is over already.
+    let last_word = side.group.wait_receive(linger * 3).unwrap();
+    let (answers, end) = line.raw.receive_all(LIMIT);
+    assert_eq!((answers.len(), end), (60, End::Eof));
+    let last_word = last_word.unwrap_or_else(|| side.next());
+    let expected = line.closed(Status::PEER_DISCONNECTED, false);
+    assert_eq!(Seen::of(&last_word), expected);
+    side.expect_nothing();
+}
+
+/// What it had sent before is received, although a write has failed meanwhile and no room was
+/// there for a time longer than any patience with a peer.
+fn closed_while_we_post_and_do_not_receive(transport: Transport) {
+    let patience = Duration::from_millis(100);
+    let options = hasty().write_stall_timeout(patience).inbox_messages(1);
+    let mut side = Side::start(options);
+    let listening = side.listen(transport);
+    let line = Line::accepted(&mut side, &listening);
+    let (bytes, messages) = frames(5, b"last words");
+    line.raw.send(&bytes).unwrap();
+    drop(line.raw);
+    side.turn();
+    // The first of them finds out that nobody is there any more.
+    let posted = [1, 2, 3].map(|id| {
+        let signal = Message::new(OpCode::Signal).id(id).on(line.channel);
+        std::thread::sleep(patience / 2);
+        side.post(signal)
+    });
+    std::thread::sleep(patience * 2);
+    for message in messages {
+        side.expect(&[from_peer(message.on(line.channel))]);
+    }
+    let mut msg = side.next();
+    let first = posted
+        .iter()
+        .position(|message| message.message_id() == msg.message_id());
+    for message in &posted[first.unwrap_or(posted.len())..] {
+        let back = returned(message.clone(), Status::PEER_DISCONNECTED);
+        assert_eq!(Seen::of(&msg), back);
+        msg = side.next();
+    }
+    let last_word = closed(line.channel, line.id, Status::PEER_DISCONNECTED, false);
+    assert_eq!(Seen::of(&msg), last_word);
+    side.expect_nothing();
 }
 
 fn closed_in_the_middle_of_a_frame(transport: Transport) {

@@ -18,6 +18,7 @@ mod loss;
 mod malformed;
 mod notices;
 mod post_checks;
+mod races;
 mod raw;
 mod receive;
 mod vectors;

@@ -16,6 +16,8 @@ on_both! {
     a_queue_that_was_never_full_tells_nothing,
     pool_empty_once_per_episode_and_reading_resumes,
     an_empty_pool_is_one_groups_own,
+    an_emptied_pool_resumes_beside_a_stuck_group,
+    what_is_queued_to_send_is_not_of_the_pool,
     a_full_inbox_pauses_reading_without_a_word,
     notices_pass_a_full_inbox,
 }
@@ -134,6 +136,57 @@ fn an_empty_pool_is_one_groups_own(transport: Transport) {
     }
     lively.expect_nothing();
     stuck.expect_nothing();
+}
+
+/// The pool is used up by the application and by a group that does not receive; what the
+/// application puts back is enough for the other group.
+fn an_emptied_pool_resumes_beside_a_stuck_group(transport: Transport) {
+    let mut stuck = Side::start(Options::default().pool_initial(1).pool_maximum(8));
+    let listening = stuck.listen(transport);
+    let engine = stuck.engine.clone();
+    let line = Line::accepted(&mut stuck, &listening);
+    let group = engine.create().unwrap();
+    let mut lively = Side { engine, group };
+    let listening = lively.listen(transport);
+    let other = Line::accepted(&mut lively, &listening);
+    let held: Vec<_> = (0..4).map(|_| lively.engine.message().unwrap()).collect();
+    line.raw.send(&requests(2..=9)).unwrap();
+    stuck.turn();
+    other.raw.send(&requests(2..=30)).unwrap();
+    lively.turn();
+    drop(held);
+    for id in 2..=30 {
+        let mut msg = lively.next();
+        while msg.status() == Status::POOL_EMPTY {
+            msg = lively.next();
+        }
+        assert_eq!(Seen::of(&msg), from_peer(feed(id).on(other.channel)));
+    }
+}
+
+/// Large messages both ways, more than both pools hold: each side can read while it sends.
+fn what_is_queued_to_send_is_not_of_the_pool(transport: Transport) {
+    const COUNT: u64 = 60;
+    let options = || Options::default().pool_initial(1).pool_maximum(8);
+    let mut server = Side::start(options());
+    let listening = server.listen(transport);
+    let mut client = Side::start(options());
+    let at_client = client.hello(&listening.endpoint).channel_number();
+    let at_server = server.next().channel_number();
+    let large = |id| Message::new(OpCode::Signal).id(id).with_body(&[8; 60_000]);
+    for id in 1..=COUNT {
+        client.post(large(id).on(at_client));
+        server.post(large(id).on(at_server));
+    }
+    for id in 1..=COUNT {
+        for (side, channel) in [(&mut server, at_server), (&mut client, at_client)] {
+            let mut msg = side.next();
+            while msg.status() == Status::POOL_EMPTY {
+                msg = side.next();
+            }
+            assert_eq!(Seen::of(&msg), from_peer(large(id).on(channel)));
+        }
+    }
 }
 
 fn a_full_inbox_pauses_reading_without_a_word(transport: Transport) {
