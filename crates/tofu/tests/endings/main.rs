@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod crossfire;
 mod destroy;
 mod ledger;
 mod shutdown;

@@ -2,6 +2,7 @@
 //! and a peer that only receives.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,15 +15,65 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const CHANNELS: usize = 4;
 pub(crate) const THREADS: u64 = 8;
 
-/// The peer: receives until all channels have said their last word.
-type Peer = JoinHandle<Arrivals>;
-
-/// The engine under test, its channels, and their peer.
-pub(crate) struct Traffic {
+/// One end of the channels.
+pub(crate) struct End {
     pub(crate) engine: Reactor,
     pub(crate) group: ChannelGroup,
+    /// In the same order at both ends.
     pub(crate) channels: Vec<ChannelNumber>,
-    pub(crate) peer: Peer,
+}
+
+/// Connects two engines: the one that said Hello, the other, and what must outlive them.
+pub(crate) fn connected(run: u64, options: Options) -> (End, End, TempUdsPath) {
+    let path = TempUdsPath::new().unwrap();
+    // On TCP in even runs, on UDS in odd ones.
+    let address = match run % 2 {
+        0 => Address::tcp_server("127.0.0.1", 0),
+        _ => Address::uds_server(&path),
+    };
+    let mut far = End::start(options.clone());
+    let mut welcome = far.engine.message().unwrap();
+    address.format(&mut welcome).unwrap();
+    far.group.post(welcome).unwrap();
+    let ready = next(&mut far.group);
+    let endpoint = Address::parse(&ready).unwrap().into_endpoint();
+    let mut near = End::start(options);
+    for _ in 0..CHANNELS {
+        near.channels
+            .push(connect(&near.engine, &near.group, &endpoint));
+        let mut hello = next(&mut far.group);
+        far.channels.push(hello.channel_number());
+        hello.make_reply().unwrap();
+        far.group.post(hello).unwrap();
+        assert_eq!(next(&mut near.group).op_code(), OpCode::HelloResponse);
+    }
+    (near, far, path)
+}
+
+impl End {
+    fn start(options: Options) -> End {
+        let engine = Reactor::start(options).unwrap();
+        let group = engine.create().unwrap();
+        let channels = Vec::new();
+        End {
+            engine,
+            group,
+            channels,
+        }
+    }
+
+    /// From this end's channel to the other's.
+    pub(crate) fn names(&self, other: &End) -> HashMap<ChannelNumber, ChannelNumber> {
+        let pairs = self.channels.iter().zip(&other.channels);
+        pairs.map(|(here, there)| (*here, *there)).collect()
+    }
+}
+
+/// The engine under test, its channels, and their peer, which receives until all channels have
+/// said their last word.
+pub(crate) struct Traffic {
+    pub(crate) near: End,
+    pub(crate) peer: JoinHandle<Arrivals>,
     _path: TempUdsPath,
 }
 
@@ -32,41 +83,16 @@ pub(crate) fn next(group: &mut ChannelGroup) -> Msg {
 }
 
 impl Traffic {
-    /// Channels on TCP in even runs, on UDS in odd ones.
     pub(crate) fn start(run: u64, options: Options) -> Traffic {
-        let path = TempUdsPath::new().unwrap();
-        let address = match run % 2 {
-            0 => Address::tcp_server("127.0.0.1", 0),
-            _ => Address::uds_server(&path),
-        };
-        let server = Reactor::start(Options::default()).unwrap();
-        let mut servers = server.create().unwrap();
-        let mut welcome = server.message().unwrap();
-        address.format(&mut welcome).unwrap();
-        servers.post(welcome).unwrap();
-        let endpoint = Address::parse(&next(&mut servers)).unwrap().into_endpoint();
-        let engine = Reactor::start(options).unwrap();
-        let mut group = engine.create().unwrap();
-        let mut by_server = HashMap::new();
-        let channels = (0..CHANNELS).map(|_| {
-            let channel = connect(&engine, &group, &endpoint);
-            let mut hello = next(&mut servers);
-            by_server.insert(hello.channel_number(), channel);
-            hello.make_reply().unwrap();
-            servers.post(hello).unwrap();
-            assert_eq!(next(&mut group).op_code(), OpCode::HelloResponse);
-            channel
-        });
-        let channels = channels.collect();
+        let (near, far, path) = connected(run, options);
+        let names = far.names(&near);
         let peer = std::thread::spawn(move || {
-            let arrivals = receive(servers, &by_server);
-            drop(server);
+            let arrivals = receive(far.group, &names);
+            drop(far.engine);
             arrivals
         });
         Traffic {
-            engine,
-            group,
-            channels,
+            near,
             peer,
             _path: path,
         }
@@ -74,15 +100,19 @@ impl Traffic {
 
     /// Starts the threads that post; each returns what was taken.
     pub(crate) fn post_from_all(&self, seed: u64) -> Vec<JoinHandle<Posted>> {
-        let threads = 0..THREADS;
-        let threads = threads.map(|thread| {
-            let poster = self.group.poster();
-            let channels = self.channels.clone();
-            let random = Random::new(seed ^ thread << 48);
-            std::thread::spawn(move || post_until_refused(&poster, &channels, thread, random))
-        });
-        threads.collect()
+        post_from(0..THREADS, &self.near, seed)
     }
+}
+
+/// Starts threads that post at one end; each returns what was taken.
+pub(crate) fn post_from(threads: Range<u64>, end: &End, seed: u64) -> Vec<JoinHandle<Posted>> {
+    let threads = threads.map(|thread| {
+        let poster = end.group.poster();
+        let channels = end.channels.clone();
+        let random = Random::new(seed ^ (thread << 48));
+        std::thread::spawn(move || post_until_refused(&poster, &channels, thread, random))
+    });
+    threads.collect()
 }
 
 fn connect(engine: &Reactor, group: &ChannelGroup, endpoint: &Endpoint) -> ChannelNumber {
@@ -112,6 +142,13 @@ fn receive(mut group: ChannelGroup, names: &HashMap<ChannelNumber, ChannelNumber
         );
     }
     arrivals
+}
+
+/// The body is the one that was posted.
+#[track_caller]
+pub(crate) fn assert_content(msg: &Msg) {
+    let len = body_len(msg.message_id());
+    assert!(msg.body().as_bytes() == vec![b'.'; len], "{msg:?}");
 }
 
 /// Mostly small, some so large that they travel by pointer.
