@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::deadline::Deadline;
 use crate::report::Report;
-use crate::{boundaries, examples, fuzz, msrv, process, tidy, workspace};
+use crate::{boundaries, examples, fuzz, models, msrv, process, tidy, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
     step("doc", 300, document),
     step("msrv", 300, msrv::run),
     step("boundaries", 300, boundaries::run),
+    step("models", 300, models::smoke),
     step("examples", 420, examples::run),
     step("fuzz", 420, fuzz::smoke),
 ];

@@ -11,6 +11,7 @@ mod deny;
 mod examples;
 mod fuzz;
 mod metadata;
+mod models;
 mod msrv;
 mod process;
 mod report;
@@ -50,6 +51,8 @@ enum Command {
     Deny,
     /// Run the fuzz targets for a bounded time
     Fuzz(fuzz::Arguments),
+    /// Run the models of what threads share under many schedules
+    Models(models::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Examples => conclude("examples", &examples::run(deadline)),
         Command::Deny => conclude("deny", &deny::run(deadline)),
         Command::Fuzz(arguments) => conclude("fuzz", &fuzz::run(&arguments)),
+        Command::Models(arguments) => conclude("models", &models::run(&arguments, deadline)),
     }
 }
 

@@ -25,8 +25,8 @@ use crate::shared::pool::Allocation;
 use crate::shared::stats::Stats;
 use crate::sync::Arc;
 
-pub use crate::core::closing::ShutdownReport;
 pub use crate::core::engine::Readiness;
+pub use crate::core::stopping::ShutdownReport;
 pub use crate::core::time::Time;
 pub use crate::core::transport::{Credentials, PeerInfo, Resolution, Stream, Token, Transport};
 

@@ -20,6 +20,8 @@ mod core;
 pub mod driver;
 mod error;
 mod group;
+#[cfg(all(test, feature = "model"))]
+mod models;
 mod msg;
 #[cfg(feature = "net")]
 mod net;
@@ -31,7 +33,7 @@ mod sync;
 mod trace;
 
 pub use crate::close::{Cause, CloseInfo};
-pub use crate::core::closing::ShutdownReport;
+pub use crate::core::stopping::ShutdownReport;
 pub use crate::core::transport::{Credentials, PeerInfo};
 pub use crate::error::{EngineError, PostError, PostErrorKind};
 pub use crate::group::{Destruction, Group, GroupSender};

@@ -130,6 +130,20 @@ impl Msg {
         self.envelope_mut().side = Some(Box::new(side));
     }
 
+    /// Turns a message that was posted and not sent into what the application gets back.
+    pub(crate) fn mark_unsent(&mut self, number: ChannelNumber, cause: &Cause) {
+        let report = match self.op_code() {
+            OpCode::HelloRequest => Report::ConnectFailed,
+            OpCode::WelcomeRequest => Report::ListenFailed,
+            _ => Report::Returned,
+        };
+        if report != Report::Returned {
+            self.make_reply();
+        }
+        self.set_channel_number(number);
+        self.mark_reported(report, cause.status(), Some(cause.clone()));
+    }
+
     pub(crate) fn with_cause(mut self, cause: Cause) -> Msg {
         self.side_mut().cause = Some(cause);
         self

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::core::closing::ShutdownReport;
+use crate::core::stopping::ShutdownReport;
 use crate::driver::Handle;
 use crate::error::EngineError;
 use crate::group::Group;

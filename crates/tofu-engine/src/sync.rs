@@ -1,8 +1,15 @@
 //! The one place from which this crate takes locks, condition variables and atomics.
 //!
-//! Everything that two threads share goes through here, so that a model checker can be put in
-//! their place. Nothing else in the crate may name `parking_lot` or `std::sync`.
+//! Everything that two threads share goes through here, so that the model checker can be put in
+//! their place (feature `model`). Nothing else in the crate may name `parking_lot` or `std::sync`.
 
+#[cfg(feature = "model")]
+mod model;
+
+#[cfg(feature = "model")]
+pub(crate) use model::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+#[cfg(not(feature = "model"))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(feature = "model"))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock};

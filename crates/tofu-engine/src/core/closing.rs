@@ -1,12 +1,10 @@
-//! Endings: of a channel, a listener, a group, the engine.
+//! Endings of a channel and of a listener.
 //!
 //! The one place where last words are said: first what was not sent comes back, then
 //! `channel_closed`, then the number rests. Under the outbox's lock the channel is closed first, so
 //! nothing can be posted behind that.
 
-use std::time::Duration;
-
-use tofu_msg::{ChannelNumber, MessageId, OpCode, Status};
+use tofu_msg::{ChannelNumber, MessageId, Status};
 
 use crate::close::{Cause, CloseInfo};
 use crate::core::channel::{Channel, Ending, Manner};
@@ -14,36 +12,13 @@ use crate::core::deadlines::Timer;
 use crate::core::engine::{Core, Socket};
 use crate::core::lingering::Lingering;
 use crate::core::outgoing::Outgoing;
-use crate::core::table::Table;
 use crate::core::time::Time;
 use crate::core::transport::{Stream, Token, Transport};
 use crate::msg::{Msg, Report};
-use crate::shared::group::{DestroyReport, GroupId, GroupShared};
+use crate::shared::Shared;
+use crate::shared::group::GroupId;
 use crate::shared::outbox::Outbox;
-use crate::shared::{Arc, Shared};
 use crate::trace::event;
-
-/// A shutdown under way.
-#[derive(Debug)]
-pub(crate) struct Shutdown {
-    pub(crate) deadline: Time,
-    pub(crate) report: ShutdownReport,
-    /// All sockets are gone.
-    pub(crate) finished: bool,
-}
-
-/// What became of an engine's messages when it was shut down.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Channels that were still open.
-    pub channels: usize,
-    /// Messages that were posted and not wholly handed to the kernel; they lie, marked with why,
-    /// in the inboxes of their groups.
-    pub unsent: usize,
-    /// Everything was sent, and every peer had taken the end, within the time given.
-    pub complete: bool,
-}
 
 impl<T: Transport> Core<T> {
     /// The application's ByeSignal.
@@ -92,6 +67,7 @@ impl<T: Transport> Core<T> {
         if let Some(admission) = channel.admission.take() {
             self.census.leave(&admission);
         }
+        channel.deliver_held(&mut self.desk);
         self.desk.forget_held(&mut channel);
         self.count_ending(&channel, ending.cause.status());
         if channel.number.is_assigned() {
@@ -168,16 +144,7 @@ impl<T: Transport> Core<T> {
     /// Gives a message back to the application: to the inbox, or to the report of a group that is
     /// being destroyed.
     fn give_back(&mut self, group: GroupId, number: ChannelNumber, mut msg: Msg, cause: &Cause) {
-        let report = match msg.op_code() {
-            OpCode::HelloRequest => Report::ConnectFailed,
-            OpCode::WelcomeRequest => Report::ListenFailed,
-            _ => Report::Returned,
-        };
-        if report != Report::Returned {
-            msg.make_reply();
-        }
-        msg.set_channel_number(number);
-        msg.mark_reported(report, cause.status(), Some(cause.clone()));
+        msg.mark_unsent(number, cause);
         self.desk.shared.counters.messages_returned.add(1);
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.report.unsent += 1;
@@ -261,144 +228,10 @@ impl<T: Transport> Core<T> {
         }
         self.finish_destroy_if_done(id);
     }
-
-    /// The application destroys a group: nothing more is delivered to it.
-    pub(crate) fn begin_destroy(&mut self, shared: &Arc<GroupShared>) {
-        let engine = Arc::clone(&self.desk.shared);
-        self.desk.groups.flush(&engine);
-        let deadline = self.desk.now.after(shared.grace());
-        let group = self.desk.groups.enter(shared);
-        if group.destruction.is_some() {
-            return;
-        }
-        let members: Vec<Token> = group.members.iter().copied().collect();
-        let known = members
-            .iter()
-            .filter(|&&token| is_known(&mut self.table, token))
-            .count();
-        let report = DestroyReport {
-            channels: known,
-            ..DestroyReport::default()
-        };
-        group.destruction = Some((deadline, report));
-        self.unpark(shared.id);
-        let cause = Cause::new(Status::CHANNEL_CLOSED, "the channel group was destroyed");
-        for token in members {
-            self.end_socket(token, &cause, deadline);
-        }
-        self.finish_destroy_if_done(shared.id);
-    }
-
-    fn finish_destroy_if_done(&mut self, id: GroupId) {
-        let done = self
-            .desk
-            .groups
-            .get_mut(id)
-            .is_some_and(|group| group.destruction.is_some() && group.members.is_empty());
-        if !done {
-            return;
-        }
-        let Some(group) = self.desk.groups.remove(id) else {
-            return;
-        };
-        let Some((deadline, mut report)) = group.destruction else {
-            return;
-        };
-        report.take_in(self.desk.shared.forget_group(&group.shared));
-        report.complete = report.unsent.is_empty() && self.desk.now <= deadline;
-        group.shared.finish(report);
-    }
-
-    /// Lets a socket end by itself until `deadline`, or ends it now if that has come.
-    fn end_socket(&mut self, token: Token, cause: &Cause, deadline: Time) {
-        let now = self.desk.now;
-        match self.table.get_mut(token) {
-            None | Some(Socket::Lingering(_)) => {}
-            Some(Socket::Listener(_)) => self.close_listener(token, cause.clone(), None),
-            Some(Socket::Channel(channel)) => {
-                if !channel.number.is_assigned() || deadline <= now {
-                    let ending = Ending {
-                        cause: cause.clone(),
-                        manner: Manner::Linger,
-                    };
-                    self.close_channel(token, ending, None);
-                } else {
-                    finish_channel(channel, &self.desk.shared, cause.clone(), deadline);
-                    let earliest = channel.deadlines.earliest();
-                    self.desk
-                        .timers
-                        .arm(token, &mut channel.deadlines.armed, earliest);
-                    self.enqueue(token);
-                }
-            }
-        }
-    }
-
-    /// The engine is to stop within `grace`.
-    pub(crate) fn begin_shutdown(&mut self, grace: Duration) {
-        if self.shutdown.is_some() {
-            return;
-        }
-        self.desk.shared.registry.close();
-        let deadline = self.desk.now.after(grace);
-        let report = ShutdownReport::default();
-        self.shutdown = Some(Shutdown {
-            deadline,
-            report,
-            finished: false,
-        });
-        let cause = Cause::new(Status::SHUTDOWN_STARTED, "the engine is shut down");
-        let tokens = self.table.tokens();
-        let known = tokens
-            .iter()
-            .filter(|&&token| is_known(&mut self.table, token))
-            .count();
-        for token in tokens {
-            self.end_socket(token, &cause, deadline);
-        }
-        if let Some(shutdown) = &mut self.shutdown {
-            shutdown.report.channels = known;
-        }
-    }
-
-    /// When every socket is gone, or the time is up, the shutdown is finished.
-    pub(crate) fn finish_shutdown_if_due(&mut self) {
-        let Some(shutdown) = &mut self.shutdown else {
-            return;
-        };
-        let late = self.desk.now >= shutdown.deadline;
-        if shutdown.finished || !(late || self.table.is_empty()) {
-            return;
-        }
-        shutdown.finished = true;
-        shutdown.report.complete = self.table.is_empty();
-        let cause = Cause::new(Status::SHUTDOWN_STARTED, "the engine is shut down");
-        for token in self.table.tokens() {
-            self.end_socket(token, &cause, Time::START);
-            self.drop_lingering(token);
-        }
-        if let Some(shutdown) = &mut self.shutdown {
-            shutdown.report.complete &= shutdown.report.unsent == 0;
-        }
-        for id in self.desk.groups.ids() {
-            self.finish_destroy_if_done(id);
-        }
-        let engine: Arc<Shared> = Arc::clone(&self.desk.shared);
-        self.desk.groups.flush(&engine);
-    }
-}
-
-/// Whether the application knows this socket: a listener, or a connection with a number.
-fn is_known<T: Transport>(table: &mut Table<Socket<T>>, token: Token) -> bool {
-    match table.get_mut(token) {
-        Some(Socket::Listener(_)) => true,
-        Some(Socket::Channel(channel)) => channel.number.is_assigned(),
-        None | Some(Socket::Lingering(_)) => false,
-    }
 }
 
 /// Takes what has been posted so far and closes the outbox; the channel ends when that is sent.
-fn finish_channel<T: Transport>(
+pub(crate) fn finish_channel<T: Transport>(
     channel: &mut Channel<T>,
     shared: &Shared,
     cause: Cause,

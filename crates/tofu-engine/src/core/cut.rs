@@ -28,6 +28,8 @@ struct Walk {
     end: usize,
     next: usize,
     count: usize,
+    /// Messages of any kind that were taken; they use up the room and the turn.
+    taken: usize,
     ending: Option<Ending>,
     /// A frame begins at `next` and is not whole.
     cut_frame: bool,
@@ -45,7 +47,7 @@ impl<T: Transport> Channel<T> {
         let mut scratch = std::mem::take(&mut desk.scratch);
         let mut walk = Walk::default();
         while walk.ending.is_none() && walk.next < len {
-            if walk.count == room {
+            if walk.taken == room {
                 self.undelivered = true;
                 break;
             }
@@ -53,7 +55,7 @@ impl<T: Transport> Channel<T> {
                 break;
             }
         }
-        budget.messages = budget.messages.saturating_sub(walk.count);
+        budget.messages = budget.messages.saturating_sub(walk.taken);
         self.account.messages_received += walk.count as u64;
         desk.shared
             .counters
@@ -113,12 +115,14 @@ impl<T: Transport> Channel<T> {
         walk.next += frame_len;
         if verdict == Verdict::DeliverAndOpen {
             (walk.run, walk.end) = (walk.next, walk.next);
+            walk.taken += 1;
             walk.ending = self.greet(desk, &bytes[start..walk.next], &header).err();
         } else if verdict == Verdict::Close {
             walk.ending = Some(Ending::by_peer("the peer sent a ByeSignal"));
         } else {
             bytes[start..start + 2].copy_from_slice(&self.number.value().to_be_bytes());
             walk.count += 1;
+            walk.taken += 1;
             walk.end = walk.next;
             walk.ending = self.note_delivery(desk, &header, verdict).err();
         }

@@ -115,13 +115,13 @@ impl Desk {
 
     /// Channels that were held back and may go on now.
     pub(crate) fn take_held_back(&mut self) -> Vec<Token> {
+        let mut released = Vec::new();
         for greeting in [false, true] {
-            let line = usize::from(greeting);
-            if !self.held_back[line].is_empty() && !self.holds_too_much(greeting) {
-                return std::mem::take(&mut self.held_back[line]);
+            if !self.holds_too_much(greeting) {
+                released.append(&mut self.held_back[usize::from(greeting)]);
             }
         }
-        Vec::new()
+        released
     }
 
     /// How much may be delivered to a group now.

@@ -11,13 +11,13 @@ use tofu_msg::{ChannelNumber, Status};
 use crate::close::Cause;
 use crate::core::census::Census;
 use crate::core::channel::{Channel, Ending, Manner, Progress};
-use crate::core::closing::{Shutdown, ShutdownReport};
 use crate::core::conversation::State;
 use crate::core::deadlines::Passed;
-use crate::core::desk::Desk;
+use crate::core::desk::{Desk, Room};
 use crate::core::lingering::Lingering;
 use crate::core::listener::Listener;
 use crate::core::outgoing::Outgoing;
+use crate::core::stopping::{Shutdown, ShutdownReport};
 use crate::core::table::Table;
 use crate::core::time::Time;
 use crate::core::transport::{Token, Transport};
@@ -98,7 +98,7 @@ impl<T: Transport> Core<T> {
         // What has arrived is looked at before a deadline for it is judged.
         self.serve_ready();
         self.run_timers();
-        self.unpark_held_back();
+        self.resume_waiting();
         let shared = Arc::clone(&self.desk.shared);
         self.desk.groups.flush(&shared);
         self.finish_shutdown_if_due();
@@ -224,33 +224,36 @@ impl<T: Transport> Core<T> {
         }
     }
 
-    /// There is room again for what a group's channels could not deliver.
-    pub(crate) fn unpark(&mut self, group: GroupId) {
-        let Some(entry) = self.desk.groups.get_mut(group) else {
+    /// There may be room again for what a group's channels could not deliver: as many of them go on
+    /// as it is for, those that have waited longest first.
+    pub(crate) fn unpark(&mut self, id: GroupId) {
+        let Some(share) = self.desk.groups.get_mut(id).map(|group| group.shared.share) else {
             return;
         };
-        let mut parked = std::mem::take(&mut entry.parked);
-        if !parked.is_empty() {
-            // The room may be for fewer than all: each is the first in its turn.
-            parked.rotate_left(1);
-        }
-        for token in parked {
-            if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
-                channel.parked = false;
-                channel.deadlines.resume(self.desk.now);
-                self.enqueue(token);
-            }
+        let Room::Frames(room) = self.desk.room(id, share) else {
+            return;
+        };
+        for token in self.desk.groups.unpark(id, room) {
+            self.resume(token);
         }
     }
 
-    /// The engine holds less again: those that were held back for that may be read.
-    fn unpark_held_back(&mut self) {
+    /// A channel that was not read is read again.
+    fn resume(&mut self, token: Token) {
+        if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
+            channel.parked = false;
+            channel.deadlines.resume(self.desk.now);
+            self.enqueue(token);
+        }
+    }
+
+    /// Goes on with those that wait for something that this turn may have freed.
+    fn resume_waiting(&mut self) {
         for token in self.desk.take_held_back() {
-            if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
-                channel.parked = false;
-                channel.deadlines.resume(self.desk.now);
-                self.enqueue(token);
-            }
+            self.resume(token);
+        }
+        for group in self.desk.groups.take_partly_unparked() {
+            self.unpark(group);
         }
     }
 

@@ -17,6 +17,9 @@ use crate::core::transport::Transport;
 use crate::msg::Report;
 use crate::shared::inbox::Delivery;
 
+/// What a connection may bring of its HelloRequest while those of others hold too much.
+const SHORT_HELLO: usize = 4096;
+
 /// What is left of a turn's share for one channel.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -91,7 +94,8 @@ impl<T: Transport> Channel<T> {
             Arrived::Nothing
         } else {
             let start = self.inflow.unload(&mut desk.scratch);
-            let arrived = self.read_into(&mut desk.scratch[start..], budget);
+            let end = self.read_limit(desk, start);
+            let arrived = self.read_into(&mut desk.scratch[start..end], budget);
             match arrived {
                 Arrived::Bytes(count) => self.cut(desk, start + count, room, budget)?,
                 _ => self.inflow.keep(&desk.scratch[..start]),
@@ -225,14 +229,23 @@ impl<T: Transport> Channel<T> {
         Ok(Progress::Waiting)
     }
 
+    /// Where in the scratch buffer a read that begins at `start` ends.
+    fn read_limit(&self, desk: &Desk, start: usize) -> usize {
+        let greeting = self.conversation.state() == State::Greeting;
+        if greeting && desk.holds_too_much(true) {
+            return desk.scratch.len().min(start + SHORT_HELLO);
+        }
+        desk.scratch.len()
+    }
+
     /// Stops reading while the engine holds too much of what is not whole or could not be
     /// delivered. A channel that can give up some of it by going on goes on.
     fn is_held_back(&mut self, desk: &mut Desk) -> bool {
         let greeting = self.conversation.state() == State::Greeting;
-        if !desk.holds_too_much(greeting)
-            || self.undelivered
-            || (!greeting && self.counted_held > 0)
-        {
+        // An open channel in the middle of a frame gives up what it holds by going on; a connection
+        // without a HelloRequest that holds nothing may still bring a short one, whole.
+        let goes_on = self.undelivered || greeting != (self.counted_held > 0);
+        if goes_on || !desk.holds_too_much(greeting) {
             return false;
         }
         self.parked = true;
@@ -243,6 +256,22 @@ impl<T: Transport> Channel<T> {
             self.deadlines.pause(desk.now);
         }
         true
+    }
+
+    /// Delivers the whole frames that waited for room, when the channel ends: nothing that a peer
+    /// sent is lost for want of room, and they are few.
+    pub(crate) fn deliver_held(&mut self, desk: &mut Desk) {
+        if !std::mem::take(&mut self.undelivered) || !self.number.is_assigned() {
+            return;
+        }
+        let len = self.inflow.unload(&mut desk.scratch);
+        let mut unbound = Budget {
+            messages: usize::MAX,
+            bytes: usize::MAX,
+            read: 0,
+        };
+        // The channel ends anyway; how these frames would have ended it changes nothing.
+        let _ending = self.cut(desk, len, usize::MAX, &mut unbound);
     }
 
     /// Stops reading until there is room.

@@ -4,7 +4,7 @@
 //! Deliveries are gathered here and go to the inbox in one batch, under one lock, when the turn (or
 //! a good part of it) is done.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::core::time::Time;
 use crate::core::transport::Token;
@@ -28,9 +28,9 @@ pub(crate) fn is_worth_its_buffer(run: usize, buffer: usize) -> bool {
 pub(crate) struct Group {
     pub(crate) shared: Arc<GroupShared>,
     /// Its sockets that the application knows: listeners and channels.
-    pub(crate) members: HashSet<Token>,
+    pub(crate) members: BTreeSet<Token>,
     /// Channels that are not read for want of room in the inbox or the pool.
-    pub(crate) parked: Vec<Token>,
+    pub(crate) parked: VecDeque<Token>,
     /// A `pool_empty` has been said and no message has been delivered since.
     pub(crate) pool_empty_told: bool,
     /// Being destroyed: until when its channels may flush, and what came of it so far.
@@ -48,16 +48,18 @@ impl Group {
             // Channels have ended while they were parked.
             self.parked.retain(|token| self.members.contains(token));
         }
-        self.parked.push(token);
+        self.parked.push_back(token);
     }
 }
 
 /// All groups with channels.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    known: HashMap<GroupId, Group>,
+    known: BTreeMap<GroupId, Group>,
     /// Groups with something staged.
     touched: Vec<GroupId>,
+    /// Groups of which only some of the parked channels were let go: the room was for no more.
+    partly_unparked: Vec<GroupId>,
     staged_bytes: usize,
 }
 
@@ -66,8 +68,8 @@ impl Groups {
     pub(crate) fn enter(&mut self, shared: &Arc<GroupShared>) -> &mut Group {
         self.known.entry(shared.id).or_insert_with(|| Group {
             shared: Arc::clone(shared),
-            members: HashSet::new(),
-            parked: Vec::new(),
+            members: BTreeSet::new(),
+            parked: VecDeque::new(),
             pool_empty_told: false,
             destruction: None,
             staged: Vec::new(),
@@ -82,6 +84,24 @@ impl Groups {
 
     pub(crate) fn remove(&mut self, id: GroupId) -> Option<Group> {
         self.known.remove(&id)
+    }
+
+    /// Takes the longest parked channels of a group, at most `room` of them.
+    pub(crate) fn unpark(&mut self, id: GroupId, room: usize) -> Vec<Token> {
+        let Some(group) = self.known.get_mut(&id) else {
+            return Vec::new();
+        };
+        let count = group.parked.len().min(room);
+        let released = group.parked.drain(..count).collect();
+        if !group.parked.is_empty() && count > 0 {
+            self.partly_unparked.push(id);
+        }
+        released
+    }
+
+    /// The groups whose parked channels are to be looked at again.
+    pub(crate) fn take_partly_unparked(&mut self) -> Vec<GroupId> {
+        std::mem::take(&mut self.partly_unparked)
     }
 
     pub(crate) fn ids(&self) -> Vec<GroupId> {

@@ -7,7 +7,7 @@
 mod attempt;
 mod census;
 mod channel;
-pub(crate) mod closing;
+mod closing;
 mod conversation;
 mod cut;
 mod deadlines;
@@ -22,12 +22,13 @@ mod lingering;
 mod listener;
 mod opening;
 pub(crate) mod outgoing;
+pub(crate) mod stopping;
 mod table;
 pub(crate) mod time;
 mod timers;
 pub(crate) mod transport;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

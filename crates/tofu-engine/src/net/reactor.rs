@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use mio::{Events, Poll, Waker};
 
-use crate::core::closing::ShutdownReport;
 use crate::core::engine::Readiness;
+use crate::core::stopping::ShutdownReport;
 use crate::core::time::Time;
 use crate::driver::{Driver, Handle};
 use crate::error::EngineError;

@@ -153,17 +153,17 @@ impl GroupShared {
         self.finished.notify_all();
     }
 
-    /// Waits for the core's report; `None` if it did not come in time.
+    /// The engine has ended: whoever waits for a report looks again.
+    pub(crate) fn engine_ended(&self) {
+        let _destruction = self.destruction.lock();
+        self.finished.notify_all();
+    }
+
+    /// Waits for the core's report once; `None` when the wait ended without it.
     pub(crate) fn wait_finished(&self, deadline: Instant) -> Option<DestroyReport> {
         let mut destruction = self.destruction.lock();
-        while destruction.report.is_none() {
-            if self
-                .finished
-                .wait_until(&mut destruction, deadline)
-                .timed_out()
-            {
-                break;
-            }
+        if destruction.report.is_none() {
+            self.finished.wait_until(&mut destruction, deadline);
         }
         destruction.report.take()
     }

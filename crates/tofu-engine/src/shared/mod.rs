@@ -21,7 +21,6 @@ use tofu_msg::{MessageId, Status};
 
 use crate::close::Cause;
 use crate::error::EngineError;
-use crate::msg::Report;
 use crate::options::Options;
 pub(crate) use crate::sync::Arc;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -131,6 +130,7 @@ impl Shared {
         for group in groups.alive.values() {
             group.inbox.end(status);
             group.make_room();
+            group.engine_ended();
         }
         drop(groups);
         self.pool.close();
@@ -148,9 +148,7 @@ impl Shared {
             let (taken, bytes) = outbox.close();
             self.send_budget.release(bytes);
             taken.for_each_message(|mut msg| {
-                let cause = Cause::new(status, "the engine has ended");
-                msg.set_channel_number(number);
-                msg.mark_reported(Report::Returned, status, Some(cause));
+                msg.mark_unsent(number, &Cause::new(status, "the engine has ended"));
                 deliveries.push(Delivery::Message(msg));
             });
         });

@@ -4,6 +4,10 @@
 //! It lies in the channel's registry slot under the slot's lock. Closing takes the same lock, so
 //! nothing is ever posted behind a channel's last word or to a number in its next life.
 
+mod look;
+
+pub use look::{ChannelInfo, ChannelState};
+
 use tofu_addr::Address;
 use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, OpType};
 
@@ -14,7 +18,6 @@ use crate::msg::Msg;
 use crate::options::Options;
 use crate::shared::group::{GroupId, GroupShared};
 use crate::shared::send_budget::SendBudget;
-use crate::shared::stats::Stats;
 use crate::sync::Arc;
 
 /// Which side of a connection a channel is, or that it is none.
@@ -55,36 +58,6 @@ pub(crate) enum Opening {
         address: Address,
         group: Arc<GroupShared>,
     },
-}
-
-/// Where a channel stands, as its group may see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ChannelState {
-    /// A listener.
-    Listening,
-    /// The connection is not made yet.
-    Connecting,
-    /// Messages may be posted.
-    Open,
-    /// Only what is queued is still being sent.
-    Closing,
-}
-
-/// One channel of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChannelInfo {
-    /// Its number.
-    pub number: ChannelNumber,
-    /// Where it stands.
-    pub state: ChannelState,
-    /// Who is at the other end, once connected.
-    pub peer: Option<PeerInfo>,
-    /// Messages posted and not wholly handed to the kernel.
-    pub queued_messages: usize,
-    /// Their bytes.
-    pub queued_bytes: usize,
 }
 
 /// What the core takes out of an outbox.
@@ -343,42 +316,6 @@ impl Outbox {
     pub(crate) fn group_if_alive(&self) -> Option<GroupId> {
         self.group
             .filter(|_| matches!(self.phase, Phase::Open | Phase::Closing))
-    }
-
-    /// Adds this channel to an engine's statistics.
-    pub(crate) fn count_into(&self, stats: &mut Stats) {
-        let counts = &mut stats.channels;
-        match self.state() {
-            None => return,
-            Some(ChannelState::Listening) => counts.listening += 1,
-            Some(ChannelState::Connecting) => counts.connecting += 1,
-            Some(ChannelState::Open) => counts.open += 1,
-            Some(ChannelState::Closing) => counts.closing += 1,
-        }
-        stats.queued_messages += self.queued_messages;
-        stats.queued_bytes += self.queued_bytes;
-    }
-
-    fn state(&self) -> Option<ChannelState> {
-        match (self.phase, self.role) {
-            (Phase::Vacant | Phase::Closed, _) => None,
-            (Phase::Open, Role::Listener) => Some(ChannelState::Listening),
-            (Phase::Open, _) if !self.connected => Some(ChannelState::Connecting),
-            (Phase::Open, _) => Some(ChannelState::Open),
-            (Phase::Closing, _) => Some(ChannelState::Closing),
-        }
-    }
-
-    /// This channel for the list of its group's channels.
-    pub(crate) fn describe(&self, number: ChannelNumber, group: GroupId) -> Option<ChannelInfo> {
-        let state = self.state().filter(|_| self.group == Some(group))?;
-        Some(ChannelInfo {
-            number,
-            state,
-            peer: self.peer.as_deref().cloned(),
-            queued_messages: self.queued_messages,
-            queued_bytes: self.queued_bytes,
-        })
     }
 
     /// Whether nothing is queued anywhere, and nothing counted as such.

@@ -80,6 +80,19 @@ impl Usage {
     }
 }
 
+/// News of room in a pool, or none; to be told once no lock is held.
+#[must_use = "the core waits to be told"]
+#[derive(Default)]
+pub(crate) struct Announcement(Option<Arc<Pool>>);
+
+impl Announcement {
+    pub(crate) fn tell(self) {
+        if let Some(pool) = self.0 {
+            pool.announce(true);
+        }
+    }
+}
+
 impl Pool {
     pub(crate) fn new(options: &Options, worklist: Arc<Worklist>) -> Arc<Pool> {
         let pool = Arc::new(Pool {
@@ -189,17 +202,22 @@ impl Pool {
 
     /// A message is no longer the application's: it waits, by pointer, in a send queue, whose own
     /// limits bound it. If it counted on, peers that do not read could stop all reading.
-    pub(crate) fn uncount(&self, msg: &mut Msg) {
+    ///
+    /// Whoever calls this under a lock announces the room later, by what is returned.
+    pub(crate) fn uncount(msg: &mut Msg) -> Announcement {
         let envelope = msg.envelope_mut();
         if !std::mem::take(&mut envelope.counted) {
-            return;
+            return Announcement::default();
         }
+        let Some(pool) = envelope.home.clone() else {
+            return Announcement::default();
+        };
         let share = envelope.share.take();
-        let mut state = self.state.lock();
+        let mut state = pool.state.lock();
         state.release(share, 1, 0);
-        let resume = self.is_resume_due(&mut state, share);
+        let resume = pool.is_resume_due(&mut state, share);
         drop(state);
-        self.announce(resume);
+        Announcement(resume.then_some(pool))
     }
 
     /// Frames of a group have been put into its inbox.

@@ -13,6 +13,7 @@ use crate::msg::Msg;
 use crate::shared::Shared;
 use crate::shared::group::GroupShared;
 use crate::shared::outbox::{Opening, Role, WhenFull, may_continue, opens_channel};
+use crate::shared::pool::{Announcement, Pool};
 use crate::sync::Arc;
 
 impl Shared {
@@ -123,6 +124,7 @@ impl Shared {
         msg: Msg,
     ) -> Result<BinaryHeader, PostError> {
         let mut message = Some(msg);
+        let mut room = Announcement::default();
         let opened = self.registry.open(|number, outbox| {
             if group.is_destroyed() {
                 return Err(PostErrorKind::InvalidChannelGroup);
@@ -151,9 +153,7 @@ impl Shared {
                 let large = self.options.large_message;
                 let fresh = || self.chunks.take_empty();
                 self.send_budget.add(header.frame_len());
-                if header.payload_len() >= self.options.large_message {
-                    self.uncount(&mut msg);
-                }
+                room = self.uncount_if_large(&header, &mut msg);
                 message = outbox.append(&header, msg, large, fresh).spent;
             }
             self.worklist.add_dirty_quietly(number);
@@ -162,6 +162,7 @@ impl Shared {
         match (opened, message) {
             (Ok(_), spent) => {
                 self.worklist.wake_if_asleep();
+                room.tell();
                 self.recycle(spent);
                 Ok(header)
             }
@@ -195,11 +196,10 @@ impl Shared {
         msg.drop_side();
         self.send_budget.add(header.frame_len());
         let large = self.options.large_message;
-        if header.payload_len() >= large {
-            self.uncount(&mut msg);
-        }
+        let room = self.uncount_if_large(&header, &mut msg);
         let appended = outbox.append(&header, msg, large, || self.chunks.take_empty());
         drop(outbox);
+        room.tell();
         if appended.list {
             self.worklist.add_dirty(number);
         }
@@ -237,10 +237,11 @@ impl Shared {
     }
 
     /// A large message goes into the send queue itself: its pool counts it no longer.
-    fn uncount(&self, msg: &mut Msg) {
-        if let Some(home) = msg.envelope_mut().home.clone() {
-            home.uncount(msg);
+    fn uncount_if_large(&self, header: &BinaryHeader, msg: &mut Msg) -> Announcement {
+        if header.payload_len() < self.options.large_message {
+            return Announcement::default();
         }
+        Pool::uncount(msg)
     }
 
     fn recycle(&self, spent: Option<Msg>) {

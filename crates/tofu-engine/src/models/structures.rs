@@ -1,0 +1,195 @@
+//! The structures one by one: the worklist's waking, the pool, an inbox, waiting for room.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use shuttle::thread;
+use tofu_msg::{ChannelNumber, Message, Status};
+
+use super::explore;
+use crate::msg::Msg;
+use crate::options::Options;
+use crate::shared::chunks::Chunks;
+use crate::shared::group::{GroupId, GroupShared};
+use crate::shared::inbox::{Delivery, Fetched, Frames, Inbox};
+use crate::shared::pool::{Allocation, Pool};
+use crate::shared::worklist::{Work, Worklist};
+use crate::sync::{Arc, Condvar, Mutex};
+
+/// The poller of a model: sleeps until it is woken, and remembers a wake that came before.
+#[derive(Default)]
+struct Poller {
+    woken: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Poller {
+    fn wake(&self) {
+        *self.woken.lock() = true;
+        self.wake.notify_one();
+    }
+
+    fn sleep(&self) {
+        let mut woken = self.woken.lock();
+        while !*woken {
+            self.wake.wait(&mut woken);
+        }
+        *woken = false;
+    }
+}
+
+fn worklist() -> (Arc<Poller>, Arc<Worklist>) {
+    let poller = Arc::new(Poller::default());
+    let waker = Arc::clone(&poller);
+    let worklist = Worklist::new(Box::new(move || waker.wake()), Arc::default());
+    (poller, Arc::new(worklist))
+}
+
+#[test]
+fn no_entry_is_left_to_a_sleeping_loop() {
+    explore(|| {
+        let (poller, worklist) = worklist();
+        let posters: Vec<_> = (1..=2)
+            .map(|number| {
+                let worklist = Arc::clone(&worklist);
+                thread::spawn(move || worklist.add_dirty(ChannelNumber::new(number)))
+            })
+            .collect();
+        let mut seen = 0;
+        while seen < 2 {
+            if worklist.prepare_sleep() {
+                poller.sleep();
+            }
+            worklist.awake();
+            let mut work = Work::default();
+            worklist.take(&mut work);
+            seen += work.dirty.len();
+        }
+        posters
+            .into_iter()
+            .for_each(|poster| poster.join().unwrap());
+    });
+}
+
+#[test]
+fn a_loop_that_found_the_pool_empty_hears_of_every_return() {
+    explore(|| {
+        let (poller, worklist) = worklist();
+        let options = Options::default()
+            .pool_initial(0)
+            .pool_maximum(2)
+            .normalized();
+        let pool = Pool::new(&options, Arc::clone(&worklist));
+        let share = pool.open_share();
+        let received = pool.get_for_delivery(share);
+        let held = pool.get(Allocation::Always).unwrap();
+        let holders: Vec<_> = [received, held]
+            .into_iter()
+            .map(|msg| thread::spawn(move || drop(msg)))
+            .collect();
+        let mut work = Work::default();
+        while pool.room(share) == 0 {
+            if worklist.prepare_sleep() {
+                poller.sleep();
+            }
+            worklist.awake();
+            worklist.take(&mut work);
+            work.clear();
+        }
+        holders
+            .into_iter()
+            .for_each(|holder| holder.join().unwrap());
+        assert_eq!(pool.levels().0, 0);
+        pool.check_invariants().unwrap();
+    });
+}
+
+fn frames(count: usize) -> Delivery {
+    let mut bytes = Vec::new();
+    for _ in 0..count {
+        Message::default().encode_into(&mut bytes);
+    }
+    let end = bytes.len();
+    Delivery::Frames(Frames {
+        bytes,
+        start: 0,
+        end,
+        count,
+    })
+}
+
+#[test]
+fn a_waiting_receiver_gets_everything_and_then_the_end() {
+    explore(|| {
+        let inbox = Arc::new(Inbox::default());
+        let engine = {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || {
+                inbox.deliver(&mut vec![frames(2)], &Chunks::default());
+                inbox.deliver(&mut vec![frames(1)], &Chunks::default());
+                inbox.end(Status::SHUTDOWN_STARTED);
+            })
+        };
+        let feeder = {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || inbox.update(Msg::from(Message::default()), 4).is_ok())
+        };
+        let mut received = 0;
+        let mut queue = VecDeque::new();
+        while let (Fetched::Some, _) = inbox.fetch(&mut queue, None) {
+            received += queue
+                .drain(..)
+                .map(|delivery| match delivery {
+                    Delivery::Frames(frames) => frames.count,
+                    _ => 1,
+                })
+                .sum::<usize>();
+        }
+        engine.join().unwrap();
+        // An update that was taken is received; one that came too late was refused.
+        let fed = usize::from(feeder.join().unwrap());
+        assert_eq!(received, 3 + fed);
+    });
+}
+
+#[test]
+fn whoever_waits_for_room_hears_of_it() {
+    explore(|| {
+        let group = Arc::new(GroupShared::new(GroupId(1), pool_share()));
+        let full = Arc::new(Mutex::new(true));
+        let core = {
+            let (group, full) = (Arc::clone(&group), Arc::clone(&full));
+            thread::spawn(move || {
+                *full.lock() = false;
+                group.make_room();
+            })
+        };
+        loop {
+            let seen = group.room_epoch();
+            if !*full.lock() {
+                break;
+            }
+            assert!(group.wait_for_room(seen, None));
+        }
+        core.join().unwrap();
+    });
+}
+
+fn pool_share() -> crate::shared::pool::ShareIndex {
+    let (_, worklist) = worklist();
+    Pool::new(&Options::default().pool_initial(0).normalized(), worklist).open_share()
+}
+
+#[test]
+fn a_destruction_is_waited_for_until_its_report_comes() {
+    explore(|| {
+        let group = Arc::new(GroupShared::new(GroupId(1), pool_share()));
+        let core = {
+            let group = Arc::clone(&group);
+            thread::spawn(move || group.finish(crate::DestroyReport::default()))
+        };
+        let far = std::time::Instant::now() + Duration::from_secs(3600);
+        assert!(group.wait_finished(far).is_some());
+        core.join().unwrap();
+    });
+}
