@@ -7,7 +7,8 @@
 //!   [`RawPeer`], [`RawListener`];
 //! - what this process holds: [`thread_count`], [`threads_named`], [`descriptor_count`],
 //!   [`resident_bytes`];
-//! - repeatable randomness: [`seed`], [`Random`].
+//! - repeatable randomness: [`seed`], [`Random`];
+//! - feature `sim`: engines over a simulated network with virtual time, in the module `sim`.
 //!
 //! Every wait ends: a `deadline` here is the longest time that the call may take, counted from its
 //! start. A test that would hang fails instead, and says on what.
@@ -50,6 +51,8 @@ mod process;
 mod random;
 mod raw_listener;
 mod raw_peer;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod tasks;
 
 pub use places::{TempUdsPath, free_tcp_port};

@@ -1,0 +1,50 @@
+//! A simulated network under real engines: virtual time, one seed, and every fault that a network
+//! or a kernel may show.
+//!
+//! [`Simulation`] is for whoever wants to test a protocol of their own; [`check`] is tofu's own
+//! test, which draws applications, limits and faults from a seed and watches what must hold.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use tofu_addr::Address;
+//! use tofu_engine::{Msg, Options};
+//! use tofu_msg::{Message, OpCode, Origin};
+//! use tofu_testkit::sim::{Faults, Simulation};
+//!
+//! let mut simulation = Simulation::new(tofu_testkit::seed());
+//! let [server, client] = [(); 2].map(|()| simulation.add_engine(Options::default()));
+//! simulation.set_faults(Faults::harmless(Duration::from_millis(30)));
+//! let mut servers = simulation.handle(server).create_group()?;
+//! let mut clients = simulation.handle(client).create_group()?;
+//!
+//! let mut welcome = Message::default();
+//! Address::tcp_server("anywhere", 7).format(&mut welcome)?;
+//! servers.sender().post(Msg::from(welcome))?;
+//! simulation.run_for(Duration::from_secs(1))?;
+//! let ready = servers.receive(Duration::ZERO)?.map(|msg| msg.op_code());
+//! assert_eq!(ready, Some(OpCode::WelcomeResponse));
+//!
+//! let mut hello = Message::default();
+//! Address::tcp_client("anywhere", 7).format(&mut hello)?;
+//! clients.sender().post(Msg::from(hello))?;
+//! simulation.run_for(Duration::from_secs(1))?;
+//! let hello = servers.receive(Duration::ZERO)?.ok_or("the connection was not made")?;
+//! assert_eq!((hello.op_code(), hello.origin()), (OpCode::HelloRequest, Origin::Peer));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod connection;
+mod engine;
+mod faults;
+mod network;
+mod simulation;
+mod trace;
+mod traffic;
+mod transport;
+
+pub use connection::End;
+pub use faults::Faults;
+pub use simulation::{Simulation, Step, Violation};
+pub use trace::Tracing;
