@@ -115,7 +115,12 @@ mod tests {
             "use core::sync::atomic;\n",
         ] {
             assert_eq!(find(inbox, text), 1, "{text}");
-            assert_eq!(find(SYNC, text), 0, "{text}");
+            assert_eq!(find(SYNC[0], text), 0, "{text}");
+            assert_eq!(
+                find("crates/tofu-engine/src/sync/model.rs", text),
+                0,
+                "{text}"
+            );
             assert_eq!(find("crates/tofu-chnls/src/lib.rs", text), 0, "{text}");
         }
         assert_eq!(find(inbox, "use crossbeam_queue::ArrayQueue;\n"), 1);
