@@ -84,6 +84,20 @@ impl Condvar {
         WaitResult(false)
     }
 
+    /// Only the driver's lookup threads wait so, and no model runs them.
+    #[cfg(feature = "net")]
+    pub(crate) fn wait_while_for<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+        _at_most: std::time::Duration,
+    ) -> WaitResult {
+        while condition(guard) {
+            self.wait(guard);
+        }
+        WaitResult(false)
+    }
+
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
