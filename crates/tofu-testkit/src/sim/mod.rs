@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod connection;
 mod engine;
 mod faults;
@@ -44,6 +45,7 @@ mod trace;
 mod traffic;
 mod transport;
 
+pub use check::{Failed, Marks, Passed, check, check_with};
 pub use connection::End;
 pub use faults::Faults;
 pub use simulation::{Simulation, Step, Violation};

@@ -1,0 +1,241 @@
+//! What an application makes of what it receives: the books first, then an answer.
+
+use std::time::Duration;
+
+use tofu_engine::{CloseInfo, Msg, Report};
+use tofu_msg::{OpCode, Origin, Status};
+
+use crate::sim::check::ledger::{Fate, Judged, Key, Role};
+use crate::sim::check::scenario::{Scenario, number_of};
+use crate::sim::connection::End;
+use crate::sim::transport::end_of;
+
+/// As many messages as an application keeps at most.
+const MOST_HELD: usize = 12;
+
+impl Scenario {
+    /// Receives up to `most` messages of one group.
+    pub(crate) fn receive(&mut self, engine: usize, seat: usize, most: usize) -> Judged {
+        let mut of_peers = 0;
+        let (mut left_over, mut ended) = (true, false);
+        for _ in 0..most {
+            let Some(group) = &mut self.apps[engine].seats[seat].group else {
+                return Ok(());
+            };
+            match group.receive(Duration::ZERO) {
+                Ok(Some(msg)) => {
+                    of_peers += usize::from(msg.origin() == Origin::Peer);
+                    // A channel that ends delivers all that it holds.
+                    ended |= msg.report() == Some(Report::ChannelClosed);
+                    self.take(engine, seat, msg)?;
+                }
+                Ok(None) => {
+                    left_over = false;
+                    break;
+                }
+                Err(_) => {
+                    self.apps[engine].seats[seat].ended = true;
+                    break;
+                }
+            }
+        }
+        let place = &mut self.apps[engine].seats[seat];
+        let limit = self.plan.options[engine].inbox_messages;
+        let most = limit * (1 + usize::from(place.left_over));
+        place.left_over = left_over;
+        if of_peers > most && !ended {
+            return Err(format!(
+                "{of_peers} messages waited in an inbox for {limit}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, engine: usize, seat: usize, msg: Msg) -> Judged {
+        let number = usize::from(msg.channel_number().value());
+        let key = (engine, number);
+        let (op_code, status) = (msg.op_code(), u64::from(msg.status().value()));
+        let numbers = [30, engine as u64, number as u64, status];
+        let serial = self.ledger.serial_of(&msg).unwrap_or(usize::MAX);
+        let text = format_args!(
+            "app {engine} receives {op_code} {serial} on {number}: {:?} {:?}",
+            msg.report(),
+            msg.cause()
+        );
+        self.sim.note(&numbers, text);
+        match msg.origin() {
+            Origin::Local => {
+                self.apps[engine].seats[seat].updates_received += 1;
+                Ok(())
+            }
+            Origin::Peer => {
+                self.apps[engine].seats[seat].pool_told = false;
+                self.ledger.delivered(key, seat, &msg)?;
+                self.react(engine, key, msg)
+            }
+            Origin::Engine => self.take_report(engine, seat, key, &msg),
+        }
+    }
+
+    fn take_report(&mut self, engine: usize, seat: usize, key: Key, msg: &Msg) -> Judged {
+        let status = msg.cause().map_or(Status::SUCCESS, |cause| cause.status());
+        match msg.report() {
+            Some(Report::ListenerReady) => {
+                let serial = self.ledger.serial_of(msg)?;
+                let entry = &mut self.ledger.entries[serial];
+                if entry.channel != key || entry.fate != Fate::Posted {
+                    return Err(format!("an answer to no WelcomeRequest: {msg:?}"));
+                }
+                entry.fate = Fate::Delivered;
+                Ok(())
+            }
+            Some(Report::ListenFailed | Report::ConnectFailed | Report::Returned) => {
+                self.marks.hit(format!("returned: {status}"));
+                self.ledger.returned(engine, msg, false)
+            }
+            Some(Report::ChannelClosed) => match msg.close_info() {
+                Some(info) => self.take_last_word(key, seat, info),
+                None => Err(format!("a last word on {key:?} without a reason")),
+            },
+            Some(Report::PoolEmpty) => {
+                let told = &mut self.apps[engine].seats[seat].pool_told;
+                self.marks.hit("notice: pool_empty");
+                match std::mem::replace(told, true) {
+                    true => Err("two pool_empty with nothing between them".into()),
+                    false => Ok(()),
+                }
+            }
+            Some(Report::SendQueueReady) => {
+                self.marks.hit("notice: send_queue_ready");
+                let channel = self.ledger.channels.get_mut(&key);
+                let owed = channel.and_then(|channel| {
+                    channel.refused = false;
+                    channel.refusals = channel.refusals.checked_sub(1)?;
+                    Some(())
+                });
+                owed.ok_or_else(|| format!("room on {key:?}, where nothing was refused"))
+            }
+            Some(Report::AcceptFailed) => {
+                self.marks.hit("notice: accept_failed");
+                Ok(())
+            }
+            other => Err(format!("a report that nobody expects: {other:?}")),
+        }
+    }
+
+    fn take_last_word(&mut self, key: Key, seat: usize, info: &CloseInfo) -> Judged {
+        let status = info.cause.status();
+        self.marks.hit(format!("closed: {status}"));
+        let end = info.peer.as_ref().and_then(|peer| end_of(&peer.endpoint));
+        let written = end.map_or(0, |end| self.sim.network().half(end).written);
+        if let Some(channel) = self.ledger.channels.get_mut(&key) {
+            channel.end = end;
+            if channel.group != seat {
+                return Err(format!("the last word on {key:?} came to group {seat}"));
+            }
+        }
+        self.ledger.closed(key, info, written)?;
+        self.justify(key, info, end)
+    }
+
+    /// Whether the cause that a channel's end is given is one that there was.
+    fn justify(&self, key: Key, info: &CloseInfo, end: Option<End>) -> Judged {
+        let Some(channel) = self.ledger.channels.get(&key) else {
+            return Ok(());
+        };
+        let status = info.cause.status();
+        let listener = channel.role == Role::Listener;
+        let ended = end.is_some_and(|end| {
+            let mut network = self.sim.network();
+            let half = network.half(end);
+            half.end_arrived || half.reset
+        });
+        let is_true = match status {
+            Status::SUCCESS => info.confirmed || channel.bye_answered,
+            Status::PEER_DISCONNECTED => ended,
+            Status::CHANNEL_CLOSED => channel.signalled,
+            Status::SHUTDOWN_STARTED => self.apps[key.0].shutdown.is_some(),
+            Status::PROTOCOL_VIOLATION => self.plan.raw,
+            Status::ADDRESS_IN_USE => listener,
+            Status::CONNECT_FAILED | Status::UDS_PATH_NOT_FOUND => end.is_none() && !listener,
+            Status::CONNECT_TIMEOUT => end.is_none() && !listener && !self.plan.quiet,
+            _ => !listener && !self.plan.quiet,
+        };
+        if info.confirmed && status != Status::SUCCESS {
+            return Err(format!("{key:?} is confirmed, yet closed for {status}"));
+        }
+        match is_true {
+            true => Ok(()),
+            false => Err(format!("{key:?} was closed without reason: {}", info.cause)),
+        }
+    }
+
+    /// Answers, or not, and keeps the message, or not.
+    fn react(&mut self, engine: usize, key: Key, mut msg: Msg) -> Judged {
+        let (op_code, id) = (msg.op_code(), msg.message_id());
+        let roll = self.sim.random(100);
+        let answer = match op_code {
+            OpCode::HelloRequest if roll < 75 => Some(OpCode::HelloResponse),
+            OpCode::HelloRequest if roll < 80 && !self.calm => Some(OpCode::ByeSignal),
+            OpCode::Request if roll < 40 => Some(OpCode::Response),
+            OpCode::ByeRequest => {
+                let seat = self.ledger.channels.get(&key).map_or(0, |it| it.group);
+                self.apps[engine].owed.push((seat, number_of(key), id));
+                if roll < 60 || self.calm {
+                    self.pay_owed(engine)?;
+                }
+                None
+            }
+            _ => None,
+        };
+        if let Some(answer) = answer {
+            msg.reset();
+            self.say(key, answer, id.value(), msg)?;
+        } else if !self.calm && roll >= 70 && self.apps[engine].held.len() < MOST_HELD {
+            self.apps[engine].held.push(msg);
+        }
+        Ok(())
+    }
+
+    /// Answers the ByeRequests that were not answered yet.
+    pub(crate) fn pay_owed(&mut self, engine: usize) -> Judged {
+        for (seat, number, id) in std::mem::take(&mut self.apps[engine].owed) {
+            let key = (engine, usize::from(number.value()));
+            let open = self.ledger.channels.get(&key).is_some_and(|channel| {
+                channel.is_open() && !channel.signalled && !channel.bye_answered
+            });
+            let late = !self.calm && self.sim.random(4) > 0;
+            if !open {
+                continue;
+            }
+            let mut paid = false;
+            if !late {
+                let msg = self.blank(engine);
+                paid = self.say(key, OpCode::ByeResponse, id.value(), msg)?;
+            }
+            if !paid {
+                self.apps[engine].owed.push((seat, number, id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether destructions have ended, and takes their reports into the books.
+    pub(crate) fn poll_destructions(&mut self, engine: usize) -> Judged {
+        for seat in 0..self.apps[engine].seats.len() {
+            let place = &mut self.apps[engine].seats[seat];
+            let Some(destruction) = &mut place.destruction else {
+                continue;
+            };
+            if let Some(report) = destruction.poll() {
+                place.destruction = None;
+                for msg in &report.unsent {
+                    self.ledger.returned(engine, msg, true)?;
+                }
+            } else if !self.late && self.sim.now() > place.deadline {
+                return Err(format!("group {seat} of {engine} is not destroyed in time"));
+            }
+        }
+        Ok(())
+    }
+}
