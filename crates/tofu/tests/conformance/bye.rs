@@ -25,6 +25,7 @@ on_both! {
     bye_request_and_the_peer_closes,
     bye_request_with_the_end_of_the_stream,
     bye_timeout_stands_still_while_we_do_not_read,
+    the_last_word_says_what_has_passed,
     bye_signal_on_an_idle_channel,
     bye_signal_passes_what_is_queued,
     bye_signal_after_own_bye_request,
@@ -342,6 +343,37 @@ fn bye_timeout_stands_still_while_we_do_not_read(transport: Transport) {
     expected.push(from_peer(response.on(line.channel)));
     expected.push(line.closed(Status::SUCCESS, true));
     side.expect_last(&expected);
+}
+
+/// Counts, ids, bytes, and who it was.
+fn the_last_word_says_what_has_passed(transport: Transport) {
+    let mut pair = Pair::connected(transport);
+    let request = pair.client_says(Message::new(OpCode::Request).with_body(b"12345"));
+    pair.client_says(Message::new(OpCode::Signal).id(50).with_body(&[1; 20_000]));
+    // A proof of receipt: of what came before it, whatever it answers.
+    pair.server_says(request.op(OpCode::Response));
+    pair.client_says(Message::new(OpCode::Signal).id(60).with_body(b"1234567"));
+    pair.server_says(Message::new(OpCode::Request).id(70));
+    pair.client_says(Message::new(OpCode::Signal).id(80).with_body(b"123"));
+    pair.client
+        .post(Message::new(OpCode::ByeSignal).on(pair.at_client));
+    assert_eq!(pair.client.next().op_code(), OpCode::ByeSignal);
+    let (clients, servers) = (pair.client.next(), pair.server.next());
+    let info = clients.close_info().unwrap();
+    assert_eq!((info.messages_sent, info.messages_received), (5, 3));
+    assert_eq!(info.last_id_sent, Some(MessageId::new(80)));
+    assert_eq!(info.last_id_received, Some(MessageId::new(70)));
+    assert_eq!(info.bytes_unconfirmed, 16 + 7 + 16 + 3);
+    assert_eq!(info.partial_frame_bytes, 0);
+    let peer = info.peer.as_ref().expect("it was connected");
+    assert_eq!(peer.endpoint, pair.listening.endpoint);
+    let info = servers.close_info().unwrap();
+    assert_eq!((info.messages_sent, info.messages_received), (3, 5));
+    assert_eq!(info.last_id_sent, Some(MessageId::new(70)));
+    assert_eq!(info.last_id_received, Some(MessageId::new(80)));
+    // The HelloResponse, the Response and the Request: nothing has proved them.
+    assert_eq!(info.bytes_unconfirmed, 3 * 16 + 5);
+    assert!(info.peer.is_some());
 }
 
 fn bye_signal_on_an_idle_channel(transport: Transport) {

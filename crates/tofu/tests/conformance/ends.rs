@@ -26,6 +26,8 @@ on_both! {
     engine_shut_down_gives_back_what_was_not_sent,
     engine_shut_down_with_grace_sends_what_is_queued,
     engine_shut_down_while_connecting,
+    engine_shut_down_from_two_threads,
+    group_destroyed_behind_the_shutdown,
     engine_dropped,
 }
 
@@ -368,6 +370,49 @@ fn engine_shut_down_while_connecting(transport: Transport) {
         closed(channel, id, why, false),
     ]);
     assert_ended(&side.engine, &mut side.group, channel);
+}
+
+/// The first call counts, and both have its report.
+fn engine_shut_down_from_two_threads(transport: Transport) {
+    let pair = Pair::connected(transport);
+    let reports = std::thread::scope(|scope| {
+        let calls = [Duration::ZERO, LIMIT / 10].map(|grace| {
+            let engine = &pair.server.engine;
+            scope.spawn(move || engine.shutdown(grace))
+        });
+        calls.map(|call| call.join().unwrap())
+    });
+    assert_eq!(reports[0], reports[1]);
+    assert_eq!((reports[0].channels, reports[0].unsent), (2, 0));
+}
+
+/// What the shutdown left in the inbox, and nobody received, is in the group's report.
+fn group_destroyed_behind_the_shutdown(transport: Transport) {
+    let mut side = Side::start(Options::default().send_queue_messages(16));
+    let place = narrow_place(transport);
+    let line = Line::dialed(&side, &place);
+    let posted = fill_the_kernel(&mut side, line.channel);
+    line.raw
+        .send_frame(&Message::new(OpCode::Request).id(1))
+        .unwrap();
+    line.raw
+        .send_frame(&Message::new(OpCode::Request).id(2))
+        .unwrap();
+    side.expect(&[from_peer(
+        Message::new(OpCode::Request).id(1).on(line.channel),
+    )]);
+    side.turn();
+    let unsent = side.engine.shutdown(Duration::ZERO).unsent;
+    let start = Instant::now();
+    let report = side.group.destroy(LIMIT);
+    assert!(start.elapsed() < LIMIT / 5, "nothing to wait for");
+    assert_eq!(report.unreceived, 1, "{report:?}");
+    assert_eq!(report.unsent.len(), unsent);
+    let kept = &posted[posted.len() - unsent..];
+    for (unsent, posted) in report.unsent.iter().zip(kept) {
+        let back = returned(posted.clone(), Status::SHUTDOWN_STARTED);
+        assert_eq!(Seen::of(unsent), back);
+    }
 }
 
 /// The last clone of the engine's handle is the engine's end.

@@ -10,7 +10,7 @@ use tofu_testkit::{End, RawPeer};
 use crate::harness::{Build, LIMIT, Listening, Side, Transport, from_peer, on_both, returned};
 use crate::raw::{Line, RawPlace, frame};
 
-on_both! { every_frame_in_every_state }
+on_both! { every_frame_in_every_state, every_large_frame_in_every_state }
 
 /// Where a channel stands when the frame comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,13 +187,13 @@ fn outcome(row: &[Outcome; 6], op_code: u8, extra: Extra) -> Outcome {
 }
 
 /// The frame of a cell: odd values in everything that must come through as it is.
-fn bytes(op_code: u8, extra: Extra) -> Vec<u8> {
+fn bytes(op_code: u8, extra: Extra, body_len: usize) -> Vec<u8> {
     let message = Message::new(OpCode::Request)
         .on(ChannelNumber::new(65_535))
         .id(0x0102_0304_0506_0708)
         .with_status(Status::new(22))
         .with_header("name", "value")
-        .with_body(b"body");
+        .with_body(&vec![b'b'; body_len]);
     let mut bytes = frame(&message);
     bytes[2] = op_code
         | match extra {
@@ -336,6 +336,15 @@ impl Bench {
 }
 
 fn every_frame_in_every_state(transport: Transport) {
+    assert_table(transport, 4, &EXTRAS);
+}
+
+/// So large that they go another way.
+fn every_large_frame_in_every_state(transport: Transport) {
+    assert_table(transport, 20_000, &[Extra::Nothing, Extra::More]);
+}
+
+fn assert_table(transport: Transport, body_len: usize, extras: &[Extra]) {
     let mut side = Side::start(Options::default());
     let listening = side.listen(transport);
     let place = RawPlace::new(transport);
@@ -344,23 +353,20 @@ fn every_frame_in_every_state(transport: Transport) {
         listening,
         place,
     };
-    let mut cells = 0;
     for (state, row) in &TABLE {
         for op_code in 0..16 {
-            for extra in EXTRAS {
-                let outcome = outcome(row, op_code, extra);
+            for extra in extras {
+                let outcome = outcome(row, op_code, *extra);
                 println!("{state:?}, op code {op_code}, {extra:?}: {outcome:?}");
-                let bytes = bytes(op_code, extra);
+                let bytes = bytes(op_code, *extra, body_len);
                 bench.assert_cell(*state, outcome, &bytes, b"");
                 if !matches!(outcome, Deliver | Open) {
                     println!("... and nothing behind it is looked at any more");
                     let behind = frame(&Message::new(OpCode::Request).id(6));
                     bench.assert_cell(*state, outcome, &bytes, &behind);
                 }
-                cells += 1;
             }
         }
     }
-    assert_eq!(cells, 13 * 16 * 4);
     assert_eq!(bench.side.engine.channel_count(), 1, "the listener");
 }

@@ -21,4 +21,5 @@ mod post_checks;
 mod races;
 mod raw;
 mod receive;
+mod tails;
 mod vectors;

@@ -10,10 +10,10 @@ use tofu::prelude::*;
 use tofu_testkit::{End, RawPeer, threads_named};
 
 use crate::data::{Hostile, hostile};
-use crate::harness::{Build, LIMIT, Seen, Side, Transport, closed, from_peer, on_both};
+use crate::harness::{Build, LIMIT, Seen, Side, Transport, closed, exists, from_peer, on_both};
 use crate::raw::hasty;
 
-on_both! { every_hostile_input }
+on_both! { what_is_wrong, what_never_ends }
 
 /// How soon a channel must be over once there is a reason, its short timeouts included.
 const SOON: Duration = Duration::from_secs(1);
@@ -203,8 +203,8 @@ impl Neighbour {
     }
 }
 
-fn every_hostile_input(transport: Transport) {
-    let (server, neighbour) = Server::start(transport, hasty());
+/// All inputs and what must become of them: the recorded ones, and saying nothing at all.
+fn inputs() -> Vec<(Hostile, Outcome)> {
     let mut inputs = hostile();
     inputs.push(Hostile {
         name: "silence".to_owned(),
@@ -213,25 +213,67 @@ fn every_hostile_input(transport: Transport) {
         then: None,
     });
     assert_eq!(inputs.len(), OUTCOMES.len());
-    for input in inputs {
+    let outcome = |input: &Hostile| {
         let known = OUTCOMES.iter().find(|(name, _)| *name == input.name);
-        let (_, outcome) = known.unwrap_or_else(|| panic!("{}: what of it?", input.name));
-        for chunk in [usize::MAX, 1] {
-            if input.bytes.len() > 1000 && chunk == 1 {
-                continue;
-            }
+        known
+            .unwrap_or_else(|| panic!("{}: what of it?", input.name))
+            .1
+    };
+    let pairs = inputs.into_iter().map(|input| {
+        let outcome = outcome(&input);
+        (input, outcome)
+    });
+    pairs.collect()
+}
+
+/// Nothing but a timeout ends it.
+fn never_ends(input: &Hostile, outcome: Outcome) -> bool {
+    outcome == Closed(0, Status::FRAME_TIMEOUT) || input.name == "silence"
+}
+
+/// Bytes that are wrong at once, or not wrong at all: no timeout has a part in what becomes of
+/// them, also when they come one by one.
+fn what_is_wrong(transport: Transport) {
+    let (server, neighbour) = Server::start(transport, Options::default());
+    let mut played = 0;
+    for (input, outcome) in inputs() {
+        if never_ends(&input, outcome) {
+            continue;
+        }
+        let is_short = input.bytes.len() <= 1000;
+        for chunk in [usize::MAX, 1].into_iter().take(1 + usize::from(is_short)) {
             println!("{} in pieces of {chunk}: {outcome:?}", input.name);
-            assert_outcome(&server, &input, *outcome, chunk);
+            assert_outcome(&server, &input, outcome, chunk);
             neighbour.assert_served();
+            played += 1;
         }
     }
+    assert!(played >= OUTCOMES.len());
+    assert_unharmed(server, neighbour);
+}
+
+/// Bytes that leave the engine waiting: a timeout ends it.
+fn what_never_ends(transport: Transport) {
+    let (server, neighbour) = Server::start(transport, hasty());
+    let mut played = 0;
+    for (input, outcome) in inputs() {
+        if never_ends(&input, outcome) {
+            println!("{}: {outcome:?}", input.name);
+            assert_outcome(&server, &input, outcome, usize::MAX);
+            neighbour.assert_served();
+            played += 1;
+        }
+    }
+    assert_eq!(played, 2);
+    assert_unharmed(server, neighbour);
+}
+
+/// The engine and its neighbour are as they were.
+fn assert_unharmed(server: Server, neighbour: Neighbour) {
     assert!(threads_named("tofu-reactor").unwrap() >= 2);
-    assert_eq!(
-        server.engine.channel_count(),
-        2,
-        "the listener and the neighbour"
-    );
-    assert!(server.path.as_ref().is_none_or(crate::harness::exists));
+    let channels = server.engine.channel_count();
+    assert_eq!(channels, 2, "the listener and the neighbour");
+    assert!(server.path.as_ref().is_none_or(exists));
     neighbour.stop.store(true, Ordering::Relaxed);
     neighbour.thread.join().unwrap();
     assert!(server.engine.shutdown(LIMIT).complete);
@@ -246,7 +288,7 @@ fn assert_outcome(server: &Server, input: &Hostile, outcome: Outcome, chunk: usi
         raw.hello(&server.endpoint).unwrap();
     }
     // The engine may close before the last piece is out.
-    let sent = raw.send_slowly(&input.bytes, chunk.min(input.bytes.len()));
+    let _may_have_ended = raw.send_slowly(&input.bytes, chunk.min(input.bytes.len()));
     let start = Instant::now();
     let mut raw = match input.then.as_deref() {
         None => Some(raw),
@@ -254,12 +296,14 @@ fn assert_outcome(server: &Server, input: &Hostile, outcome: Outcome, chunk: usi
             raw.reset().unwrap();
             None
         }
-        Some(_) => {
-            // A peer that is gone and not only silent.
-            if sent.is_ok() {
-                let _gone = raw.shutdown_write();
-            }
+        Some(_) if outcome == Unheard => {
+            // So that the other end's answer, the end, can be seen. It may have come already.
+            let _may_have_ended = raw.shutdown_write();
             Some(raw)
+        }
+        Some(_) => {
+            drop(raw);
+            None
         }
     };
     if outcome == Unheard {

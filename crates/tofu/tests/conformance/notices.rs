@@ -14,7 +14,9 @@ use crate::raw::{Line, RawPlace, fill_the_kernel, frame, narrow_place};
 on_both! {
     send_queue_ready_once_per_episode,
     a_queue_that_was_never_full_tells_nothing,
+    a_queue_is_full_by_its_bytes,
     pool_empty_once_per_episode_and_reading_resumes,
+    an_empty_pool_is_told_once_for_all_channels,
     an_empty_pool_is_one_groups_own,
     an_emptied_pool_resumes_beside_a_stuck_group,
     what_is_queued_to_send_is_not_of_the_pool,
@@ -52,6 +54,28 @@ fn a_queue_that_was_never_full_tells_nothing(transport: Transport) {
     for _ in 0..60 {
         line.raw.receive_frame(LIMIT).unwrap().unwrap();
     }
+    side.expect_nothing();
+}
+
+/// An empty queue takes any one message, however large, and no other beside it.
+fn a_queue_is_full_by_its_bytes(transport: Transport) {
+    let limit = 30_000;
+    let mut side = Side::start(Options::default().send_queue_bytes(limit));
+    let place = narrow_place(transport);
+    let mut line = Line::dialed(&side, &place);
+    let mut posted = fill_the_kernel(&mut side, line.channel);
+    // One of 20 KB is in the queue, or what is left of one.
+    let small = Message::new(OpCode::Signal).on(line.channel).id(7);
+    let fitting = small.clone().with_body(&vec![0; limit - 20_016 - 16]);
+    let one_more = small.clone().with_body(&vec![0; limit - 20_016 - 16 + 1]);
+    assert_eq!(side.refused(one_more), Status::QUEUE_FULL);
+    posted.push(side.post(fitting));
+    assert_eq!(side.refused(small), Status::QUEUE_FULL);
+    for _ in &posted {
+        line.raw.receive_frame(LIMIT).unwrap().unwrap();
+    }
+    side.expect_last(&[notice(line.channel, line.id, Status::SEND_QUEUE_READY)]);
+    line.says(&side, Message::new(OpCode::Signal).with_body(&[0; 65_535]));
     side.expect_nothing();
 }
 
@@ -108,6 +132,32 @@ fn pool_empty_once_per_episode_and_reading_resumes(transport: Transport) {
             true
         })
     {}
+}
+
+/// Five channels have something, and there is room for nothing: one notice.
+fn an_empty_pool_is_told_once_for_all_channels(transport: Transport) {
+    let mut side = Side::start(Options::default().pool_initial(1).pool_maximum(16));
+    let listening = side.listen(transport);
+    let lines: Vec<_> = (0..5)
+        .map(|_| Line::accepted(&mut side, &listening))
+        .collect();
+    // Eight are this group's share.
+    lines[0].raw.send(&requests(2..=30)).unwrap();
+    let held: Vec<_> = (0..8).map(|_| side.next()).collect();
+    assert!(
+        held.iter()
+            .all(|msg| msg.channel_number() == lines[0].channel)
+    );
+    for line in &lines[1..] {
+        line.raw.send(&requests(2..=9)).unwrap();
+    }
+    side.expect_last(&[notice(lines[0].channel, lines[0].id, Status::POOL_EMPTY)]);
+    side.expect_nothing();
+    drop(held);
+    let mut received = 8;
+    while received < 29 + 4 * 8 {
+        received += usize::from(side.next().origin() == Origin::Peer);
+    }
 }
 
 /// The stuck group's share is used up; another group of the same engine goes on.

@@ -259,7 +259,7 @@ fn checks_in_their_order(transport: Transport) {
     bench.foreign.expect_nothing();
     bench.acceptor.says(&bench.side, of(OpCode::Request));
     bench.initiator.says(&bench.side, of(OpCode::Request));
-    Line::dialed(&bench.side, &bench.place);
+    let _dialed = Line::dialed(&bench.side, &bench.place);
     Line::accepted(&mut bench.side, &bench.listening);
 }
 

@@ -189,6 +189,60 @@ fn a_peer_forges_no_engine(transport: Transport) {
     side.expect_nothing();
 }
 
+/// The smallest pool there is.
+#[test]
+fn a_pool_of_one() {
+    let options = Options::default().pool_initial(1).pool_maximum(1);
+    let engine = Reactor::start(options).unwrap();
+    let first = engine.get(Allocation::Always).unwrap().unwrap();
+    assert!(engine.get(Allocation::PoolOnly).unwrap().is_none());
+    let second = engine.get(Allocation::Always).unwrap().unwrap();
+    engine.put(first);
+    let first = engine.get(Allocation::PoolOnly).unwrap();
+    assert_eq!(*first.expect("it is back"), Message::default());
+    drop(second);
+    assert!(engine.get(Allocation::PoolOnly).unwrap().is_some());
+}
+
+/// Whatever a message was used for, the next to get it finds it as new.
+#[test]
+fn a_message_that_was_put_is_as_new() {
+    let engine = Reactor::start(Options::default().pool_initial(1).pool_maximum(1)).unwrap();
+    let mut msg = engine.message().unwrap();
+    *msg = Message::new(OpCode::ByeRequest)
+        .on(ChannelNumber::new(9))
+        .id(9)
+        .with_status(Status::new(9))
+        .with_more()
+        .with_header("a", "b")
+        .with_body(&[1; 60_000]);
+    msg.set_origin(Origin::Peer);
+    drop(msg);
+    let msg = engine.get(Allocation::PoolOnly).unwrap().unwrap();
+    assert_eq!(*msg, Message::default());
+    assert!(msg.cause().is_none() && msg.close_info().is_none() && msg.peer().is_none());
+}
+
+/// Who may be used from which thread is in the types.
+#[test]
+fn what_may_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    fn cloned<T: Clone + Send + Sync + 'static>() {}
+    cloned::<Reactor>();
+    cloned::<Poster>();
+    shared::<ChannelGroup>();
+    shared::<Msg>();
+    shared::<PostError>();
+    shared::<EngineError>();
+    let engine: Box<dyn Ampe> = Box::new(Reactor::start(Options::default()).unwrap());
+    let mut group = engine.create().unwrap();
+    let message = engine.message().unwrap();
+    group.update_receiver(Some(message)).unwrap();
+    assert!(group.wait_receive(LIMIT).unwrap().is_some());
+    assert!(engine.destroy(group, LIMIT).complete);
+    assert!(engine.shutdown(LIMIT).complete);
+}
+
 /// A HelloRequest that came back is addressed anew and posted again until somebody listens.
 fn a_returned_message_can_be_used_again(transport: Transport) {
     let mut server = Side::start(Options::default());
@@ -237,12 +291,20 @@ fn numbers_are_free_again_and_rest_first() {
         let why = Status::UDS_PATH_NOT_FOUND;
         side.expect(&[failed(hello, why), closed(channel, id, why, false)]);
     }
+    // A server appears at last.
+    let mut server = Side::start(Options::default());
+    let mut welcome = Message::default();
+    Address::uds_server(&path).format(&mut welcome).unwrap();
+    server.post(welcome);
+    assert_eq!(server.next().status(), Status::SUCCESS);
+    side.hello(&endpoint);
+    assert_eq!(server.next().op_code(), OpCode::HelloRequest);
     assert!(
         all.len() < 1100,
         "{} numbers: none was free again",
         all.len()
     );
-    assert_eq!(side.engine.channel_count(), 1);
+    assert_eq!(side.engine.channel_count(), 2, "the listener and this one");
 }
 
 fn numbers_are_exhausted(transport: Transport) {
