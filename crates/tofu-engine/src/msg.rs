@@ -51,6 +51,19 @@ pub enum Report {
     UdsPathGone,
 }
 
+impl Report {
+    /// The status of a notice; why it is given stands in its cause.
+    pub(crate) fn status(self) -> Status {
+        match self {
+            Report::PoolEmpty => Status::POOL_EMPTY,
+            Report::SendQueueReady => Status::SEND_QUEUE_READY,
+            Report::AcceptFailed => Status::ACCEPT_FAILED,
+            Report::UdsPathGone => Status::UDS_PATH_GONE,
+            _ => Status::CHANNEL_CLOSED,
+        }
+    }
+}
+
 /// What the engine has to say about a message beside the message itself.
 #[derive(Debug, Default)]
 struct Side {

@@ -100,6 +100,8 @@ pub(crate) struct Channel<T: Transport> {
     pub(crate) admission: Option<Admission>,
     /// Bytes of `inflow` that the desk has counted as held.
     pub(crate) counted_held: usize,
+    /// The place of this connection among all that were accepted; 0 for one that was made.
+    pub(crate) arrival: u64,
     /// They are counted as those of a connection without a HelloRequest.
     pub(crate) counted_greeting: bool,
     /// The listener that waits for this connection's HelloRequest, and the place in its line.
@@ -115,6 +117,8 @@ pub(crate) struct Channel<T: Transport> {
     pub(crate) queued: bool,
     pub(crate) parked: bool,
     pub(crate) undelivered: bool,
+    /// Bytes thrown away behind our last word.
+    pub(crate) drained: usize,
     /// Nothing more can be written; why.
     pub(crate) write_failed: Option<Cause>,
     /// The peer's direction has ended cleanly.
@@ -145,6 +149,7 @@ impl<T: Transport> Channel<T> {
             peer: None,
             admission: None,
             counted_held: 0,
+            arrival: 0,
             counted_greeting: false,
             listener: None,
             outgoing: Outgoing::default(),
@@ -155,6 +160,7 @@ impl<T: Transport> Channel<T> {
             queued: false,
             parked: false,
             undelivered: false,
+            drained: 0,
             write_failed: None,
             input_ended: false,
             finishing: None,

@@ -46,6 +46,7 @@ impl<T: Transport> Channel<T> {
     ) -> Result<(), Ending> {
         let mut scratch = std::mem::take(&mut desk.scratch);
         let mut walk = Walk::default();
+        let room = room.min(budget.messages);
         while walk.ending.is_none() && walk.next < len {
             if walk.taken == room {
                 self.undelivered = true;
@@ -303,9 +304,21 @@ impl<T: Transport> Channel<T> {
     }
 }
 
-/// Whether a block of text headers has more than `limit` lines.
+/// Whether a block of text headers has more than `limit` lines; empty ones do not count, and the
+/// last needs no end.
 fn has_more_lines(headers: &[u8], limit: usize) -> bool {
-    limit != usize::MAX && headers.windows(2).filter(|pair| pair == b"\r\n").count() > limit
+    if limit == usize::MAX {
+        return false;
+    }
+    let mut lines = 0;
+    let mut start = 0;
+    for (at, pair) in headers.windows(2).enumerate() {
+        if at >= start && pair == b"\r\n" {
+            lines += usize::from(at > start);
+            start = at + 2;
+        }
+    }
+    lines + usize::from(start < headers.len()) > limit
 }
 
 fn too_many_lines() -> Ending {

@@ -163,6 +163,11 @@ impl Deadlines {
         self.at[timer as usize] != Time::NEVER
     }
 
+    /// Whether a deadline runs and has passed.
+    pub(crate) fn is_past(&self, timer: Timer, now: Time) -> bool {
+        self.at[timer as usize] <= now
+    }
+
     /// Moves a deadline to `at` unless it is earlier already.
     pub(crate) fn bring_forward(&mut self, timer: Timer, at: Time) {
         let place = &mut self.at[timer as usize];

@@ -1,7 +1,7 @@
 //! What every socket of the core works with during a turn: the time, the shared structures, the
 //! staged deliveries, the ready list, the timers and the scratch buffer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tofu_msg::{ChannelNumber, MessageId};
 
@@ -37,6 +37,12 @@ pub(crate) struct Desk {
     /// Channels that are not read because too much is held, and connections without a
     /// HelloRequest that are not read because of such as they.
     held_back: [Vec<Token>; 2],
+    /// Connections without a HelloRequest that hold bytes, by their arrival. The oldest is always
+    /// read on, so that there is one that can finish.
+    greeters: BTreeMap<u64, Token>,
+    /// The oldest of them when those held back were last looked at.
+    exempt: Option<u64>,
+    arrivals: u64,
 }
 
 /// Whether a channel may be read now.
@@ -62,6 +68,9 @@ impl Desk {
             held_bytes: 0,
             greeting_bytes: 0,
             held_back: [Vec::new(), Vec::new()],
+            greeters: BTreeMap::new(),
+            exempt: None,
+            arrivals: 0,
         }
     }
 
@@ -80,6 +89,24 @@ impl Desk {
         channel.counted_greeting = is_greeting;
         self.greeting_bytes -= if was_greeting { before } else { 0 };
         self.greeting_bytes += if is_greeting { held } else { 0 };
+        if is_greeting && held > 0 {
+            self.greeters.insert(channel.arrival, channel.token);
+        } else if was_greeting {
+            self.greeters.remove(&channel.arrival);
+        }
+    }
+
+    /// The number of the next accepted connection.
+    pub(crate) fn next_arrival(&mut self) -> u64 {
+        self.arrivals += 1;
+        self.arrivals
+    }
+
+    /// Whether this is the oldest connection without a HelloRequest that holds bytes.
+    pub(crate) fn is_oldest_greeter(&self, arrival: u64) -> bool {
+        self.greeters
+            .first_key_value()
+            .is_some_and(|(&oldest, _)| oldest == arrival)
     }
 
     /// A channel ends: nothing of it is held any more.
@@ -88,6 +115,7 @@ impl Desk {
         self.held_bytes -= before;
         if std::mem::take(&mut channel.counted_greeting) {
             self.greeting_bytes -= before;
+            self.greeters.remove(&channel.arrival);
         }
     }
 
@@ -121,6 +149,18 @@ impl Desk {
                 released.append(&mut self.held_back[usize::from(greeting)]);
             }
         }
+        // There is a new oldest: it goes on, whatever is held.
+        let oldest = self
+            .greeters
+            .first_key_value()
+            .map(|(&arrival, &token)| (arrival, token));
+        if self.exempt != oldest.map(|(arrival, _)| arrival) {
+            self.exempt = oldest.map(|(arrival, _)| arrival);
+            if let Some((_, token)) = oldest {
+                let waiting = self.held_back[1].iter().position(|&held| held == token);
+                released.extend(waiting.map(|at| self.held_back[1].remove(at)));
+            }
+        }
         released
     }
 
@@ -134,10 +174,7 @@ impl Desk {
             return Room::Frames(usize::MAX);
         }
         let (messages, bytes) = (options.inbox_messages, options.inbox_bytes);
-        let inbox = entry
-            .shared
-            .inbox
-            .room(entry.staged_messages, messages, bytes);
+        let inbox = entry.shared.inbox.room(entry.staged_load, messages, bytes);
         if inbox == 0 {
             return Room::Full;
         }
@@ -156,7 +193,7 @@ impl Desk {
         report: Report,
         cause: Cause,
     ) {
-        let msg = Msg::notice(report, number, id, cause.status()).with_cause(cause);
+        let msg = Msg::notice(report, number, id, report.status()).with_cause(cause);
         self.groups.stage_message(group, msg);
     }
 

@@ -12,7 +12,7 @@ use crate::close::Cause;
 use crate::core::census::Census;
 use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::conversation::State;
-use crate::core::deadlines::Passed;
+use crate::core::deadlines::{Passed, Timer};
 use crate::core::desk::{Desk, Room};
 use crate::core::lingering::Lingering;
 use crate::core::listener::Listener;
@@ -252,6 +252,18 @@ impl<T: Transport> Core<T> {
         for token in self.desk.take_held_back() {
             self.resume(token);
         }
+        for number in self.desk.shared.send_budget.take_refused() {
+            let token = self
+                .desk
+                .shared
+                .registry
+                .with(number, |outbox| outbox.token());
+            if let Some(Socket::Channel(channel)) =
+                token.flatten().and_then(|token| self.table.get_mut(token))
+            {
+                channel.tell_room(&mut self.desk, 0, 0);
+            }
+        }
         for group in self.desk.groups.take_partly_unparked() {
             self.unpark(group);
         }
@@ -347,7 +359,7 @@ impl<T: Transport> Core<T> {
                 }
                 Some(Socket::Channel(channel)) => {
                     channel.deadlines.armed = None;
-                    let outcome = channel.timer(&self.desk, &mut self.transport);
+                    let outcome = channel.timer(&mut self.desk, &mut self.transport);
                     self.conclude(token, outcome);
                 }
             }
@@ -366,7 +378,12 @@ fn fail_if_asked(work: &Work) {
 
 impl<T: Transport> Channel<T> {
     /// A moment of this channel has come: one of its deadlines, or one that has been pushed back.
-    fn timer(&mut self, desk: &Desk, transport: &mut T) -> Result<Progress, Ending> {
+    fn timer(&mut self, desk: &mut Desk, transport: &mut T) -> Result<Progress, Ending> {
+        if self.deadlines.is_past(Timer::WriteStall, desk.now) {
+            // The kernel tells of room only when there is plenty; a write finds the least.
+            self.writable = true;
+            self.flush(desk)?;
+        }
         match self.deadlines.passed(desk.now) {
             Passed::Nothing => {}
             Passed::Retry => self.try_next_target(desk, transport)?,

@@ -94,7 +94,7 @@ impl<T: Transport> Channel<T> {
             Arrived::Nothing
         } else {
             let start = self.inflow.unload(&mut desk.scratch);
-            let end = self.read_limit(desk, start);
+            let end = self.read_limit(desk, start).min(start + budget.bytes);
             let arrived = self.read_into(&mut desk.scratch[start..end], budget);
             match arrived {
                 Arrived::Bytes(count) => self.cut(desk, start + count, room, budget)?,
@@ -223,7 +223,12 @@ impl<T: Transport> Channel<T> {
             match arrived {
                 // A reset behind our flushed ByeResponse is how some peers close.
                 Arrived::End | Arrived::Failed(_) => return Err(Ending::answered()),
-                Arrived::Bytes(_) | Arrived::Nothing => {}
+                Arrived::Bytes(count) => self.drained += count,
+                Arrived::Nothing => {}
+            }
+            if self.drained > desk.options().linger_drain {
+                let text = "the peer went on sending behind its ByeRequest and our ByeResponse";
+                return Err(Ending::new(Manner::Gone, Status::LINGER_TIMEOUT, text));
             }
         }
         Ok(Progress::Waiting)
@@ -244,7 +249,10 @@ impl<T: Transport> Channel<T> {
         let greeting = self.conversation.state() == State::Greeting;
         // An open channel in the middle of a frame gives up what it holds by going on; a connection
         // without a HelloRequest that holds nothing may still bring a short one, whole.
-        let goes_on = self.undelivered || greeting != (self.counted_held > 0);
+        // The oldest of those always goes on.
+        let goes_on = self.undelivered
+            || greeting != (self.counted_held > 0)
+            || (greeting && desk.is_oldest_greeter(self.arrival));
         if goes_on || !desk.holds_too_much(greeting) {
             return false;
         }

@@ -15,6 +15,7 @@ use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
 use crate::core::transport::{Stream, Transport};
 use crate::msg::Report;
+use crate::shared::outbox::Outbox;
 
 /// Slices in one vectored write.
 const SLICES: usize = 64;
@@ -24,6 +25,8 @@ const SLICES: usize = 64;
 struct Tally {
     messages: usize,
     bytes: usize,
+    /// Bytes that the kernel took, whole frames or not.
+    written: usize,
     event: Option<Sent>,
 }
 
@@ -35,7 +38,7 @@ impl<T: Transport> Channel<T> {
         let mut moved = false;
         while self.writable && self.write_failed.is_none() && !self.outgoing.is_empty() {
             let options = desk.options();
-            if tally.messages >= options.turn_messages || tally.bytes >= options.turn_bytes {
+            if tally.messages >= options.turn_messages || tally.written >= options.turn_bytes {
                 progress = Progress::Again;
                 break;
             }
@@ -54,7 +57,13 @@ impl<T: Transport> Channel<T> {
             return false;
         };
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let used = self.outgoing.slices(&mut slices, desk.options().turn_bytes);
+        let options = desk.options();
+        let in_bytes = options.turn_bytes - tally.written;
+        let limit = self
+            .outgoing
+            .stretch(options.turn_messages - tally.messages)
+            .min(in_bytes);
+        let used = self.outgoing.slices(&mut slices, limit);
         match stream.write_vectored(&slices[..used]) {
             Ok(0) => {
                 let error = io::Error::from(io::ErrorKind::WriteZero);
@@ -80,6 +89,7 @@ impl<T: Transport> Channel<T> {
 
     /// Accounts for `count` bytes that the kernel took.
     fn take_sent(&mut self, count: usize, desk: &Desk, tally: &mut Tally) {
+        tally.written += count;
         self.account.bytes_unconfirmed += count as u64;
         desk.shared.counters.bytes_sent.add(count as u64);
         let (conversation, account) = (&mut self.conversation, &mut self.account);
@@ -107,11 +117,20 @@ impl<T: Transport> Channel<T> {
             .counters
             .messages_sent
             .add(tally.messages as u64);
-        let options = &desk.shared.options;
-        let ready = desk.shared.registry.with(self.number, |outbox| {
-            outbox.settle(tally.messages, tally.bytes, options)
-        });
-        let Some(room) = ready else { return };
+        self.tell_room(desk, tally.messages, tally.bytes);
+    }
+
+    /// So much is no longer queued: tells whoever was refused that there is room again.
+    pub(crate) fn tell_room(&mut self, desk: &mut Desk, messages: usize, bytes: usize) {
+        let shared = &desk.shared;
+        let limits = (&shared.options, &shared.send_budget);
+        let settled = |outbox: &mut Outbox| outbox.settle(messages, bytes, limits);
+        let Some(room) = shared.registry.with(self.number, settled) else {
+            return;
+        };
+        if room.budget_is_full {
+            shared.send_budget.refuse(self.number);
+        }
         if room.waiters {
             if let Some(group) = desk.groups.get_mut(self.group) {
                 group.shared.make_room();

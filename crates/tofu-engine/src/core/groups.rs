@@ -10,7 +10,7 @@ use crate::core::time::Time;
 use crate::core::transport::Token;
 use crate::msg::Msg;
 use crate::shared::group::{DestroyReport, GroupId, GroupShared};
-use crate::shared::inbox::{Delivery, Frames};
+use crate::shared::inbox::{Delivery, Frames, Load};
 use crate::shared::{Arc, Shared};
 
 /// Deliveries of a turn go out early when they hold so many bytes, so that the receiver starts
@@ -36,8 +36,8 @@ pub(crate) struct Group {
     /// Being destroyed: until when its channels may flush, and what came of it so far.
     pub(crate) destruction: Option<(Time, DestroyReport)>,
     staged: Vec<Delivery>,
-    /// Messages of peers among what is staged.
-    pub(crate) staged_messages: usize,
+    /// What is staged, as the inbox will count it.
+    pub(crate) staged_load: Load,
     listed: bool,
 }
 
@@ -73,7 +73,7 @@ impl Groups {
             pool_empty_told: false,
             destruction: None,
             staged: Vec::new(),
-            staged_messages: 0,
+            staged_load: Load::default(),
             listed: false,
         })
     }
@@ -115,9 +115,10 @@ impl Groups {
 
     /// Stages any delivery, unless the group is being destroyed.
     pub(crate) fn stage(&mut self, id: GroupId, delivery: Delivery) {
+        self.staged_bytes += delivery.load().bytes;
         if let Some(group) = self.touch(id) {
-            group.staged_messages += delivery.messages();
-            group.pool_empty_told &= delivery.messages() == 0;
+            group.staged_load.add(delivery.load());
+            group.pool_empty_told &= delivery.load().messages == 0;
             group.staged.push(delivery);
         }
     }
@@ -155,7 +156,10 @@ impl Groups {
             frames.bytes.extend_from_slice(run);
             frames.end = frames.bytes.len();
             frames.count += count;
-            group.staged_messages += count;
+            group.staged_load.add(Load {
+                messages: count,
+                bytes: run.len(),
+            });
         }
     }
 
@@ -163,8 +167,9 @@ impl Groups {
     pub(crate) fn stage_buffer(&mut self, id: GroupId, frames: Frames) {
         self.staged_bytes += frames.bytes.len();
         let Some(group) = self.touch(id) else { return };
-        group.staged_messages += frames.count;
-        group.staged.push(Delivery::Frames(frames));
+        let delivery = Delivery::Frames(frames);
+        group.staged_load.add(delivery.load());
+        group.staged.push(delivery);
     }
 
     fn touch(&mut self, id: GroupId) -> Option<&mut Group> {
@@ -189,7 +194,7 @@ impl Groups {
         for id in self.touched.drain(..) {
             if let Some(group) = self.known.get_mut(&id) {
                 group.listed = false;
-                group.staged_messages = 0;
+                group.staged_load = Load::default();
                 group
                     .shared
                     .inbox

@@ -167,6 +167,7 @@ impl<T: Transport> Core<T> {
         if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
             channel.stream = Some(stream);
             channel.admission = Some(admission);
+            channel.arrival = self.desk.next_arrival();
             channel.listener = line.map(|(place, _)| (listener, place));
             channel
                 .deadlines

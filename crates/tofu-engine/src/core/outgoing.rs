@@ -118,8 +118,35 @@ impl Outgoing {
         self.segments.append(&mut other.segments);
     }
 
-    /// Collects what is to be written next, at most about `limit` bytes, as slices for one
-    /// vectored write.
+    /// Bytes from what is written up to the end of the first `messages` frames that are not. Looks
+    /// at each of them only where there are more.
+    pub(crate) fn stretch(&self, messages: usize) -> usize {
+        let unwritten = self.bytes - (self.written - self.frame_start);
+        if messages >= self.messages {
+            return unwritten;
+        }
+        let mut left = messages;
+        let mut offset = self.frame_start;
+        let mut end = 0;
+        for segment in &self.segments {
+            while left > 0 && offset < segment.len() {
+                let Some((_, frame_len)) = segment.frame_at(offset) else {
+                    break;
+                };
+                offset += frame_len;
+                left -= 1;
+            }
+            if left == 0 {
+                return (end + offset) - self.written;
+            }
+            end += segment.len();
+            offset = 0;
+        }
+        unwritten
+    }
+
+    /// Collects what is to be written next, at most `limit` bytes, as slices for one vectored
+    /// write.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>], limit: usize) -> usize {
         let mut used = 0;
         let mut total = 0;
@@ -143,6 +170,7 @@ impl Outgoing {
                 if used == slices.len() || total >= limit {
                     return used;
                 }
+                let part = &part[..part.len().min(limit - total)];
                 slices[used] = IoSlice::new(part);
                 used += 1;
                 total += part.len();
@@ -298,10 +326,36 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_ends_with_its_last_frame_wherever_the_writing_stands() {
+        let (_, messages, stream) = sample();
+        let ends: Vec<usize> = messages
+            .iter()
+            .scan(0, |end, message| {
+                *end += message.frame_len();
+                Some(*end)
+            })
+            .collect();
+        for written in 0..stream.len() {
+            let (mut outgoing, ..) = sample();
+            outgoing.advance(written, |_| {}, |_| {});
+            let unsent: Vec<usize> = ends.iter().copied().filter(|&end| end > written).collect();
+            for (index, end) in unsent.iter().enumerate() {
+                assert_eq!(
+                    outgoing.stretch(index + 1),
+                    end - written,
+                    "{written} written"
+                );
+            }
+            assert_eq!(outgoing.stretch(99), stream.len() - written);
+        }
+    }
+
+    #[test]
     fn slices_respect_the_limit() {
         let (outgoing, ..) = sample();
         let mut slices = [IoSlice::new(&[]); 8];
         assert_eq!(outgoing.slices(&mut slices, 1), 1);
+        assert_eq!(slices[0].len(), 1);
         assert_eq!(outgoing.slices(&mut slices[..2], usize::MAX), 2);
     }
 }

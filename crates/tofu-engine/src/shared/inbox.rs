@@ -39,23 +39,29 @@ pub(crate) struct Frames {
     pub(crate) count: usize,
 }
 
-impl Delivery {
-    /// Messages of peers in it: they count against the inbox.
-    pub(crate) fn messages(&self) -> usize {
-        match self {
-            Delivery::Frames(frames) => frames.count,
-            Delivery::Message(msg) => usize::from(msg.origin() == Origin::Peer),
-            Delivery::EndOfInput(_) => 0,
-        }
-    }
+/// What counts against an inbox: messages of peers, and held memory.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
 
-    /// Memory held by it that counts against the inbox.
-    fn held_bytes(&self) -> usize {
-        match self {
-            Delivery::Frames(frames) => frames.bytes.capacity(),
-            Delivery::Message(msg) => msg.capacity(),
-            Delivery::EndOfInput(_) => 0,
-        }
+impl Load {
+    pub(crate) fn add(&mut self, other: Load) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
+impl Delivery {
+    /// What it adds to an inbox.
+    pub(crate) fn load(&self) -> Load {
+        let (messages, bytes) = match self {
+            Delivery::Frames(frames) => (frames.count, frames.bytes.capacity()),
+            Delivery::Message(msg) => (usize::from(msg.origin() == Origin::Peer), msg.capacity()),
+            Delivery::EndOfInput(_) => (0, 0),
+        };
+        Load { messages, bytes }
     }
 }
 
@@ -77,12 +83,11 @@ pub(crate) struct Inbox {
     arrived: Condvar,
 }
 
-/// Invariant: `frames`, `bytes` and `updates` are the sums over `queue`.
+/// Invariant: `load` and `updates` are the sums over `queue`.
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Delivery>,
-    frames: usize,
-    bytes: usize,
+    load: Load,
     updates: usize,
     /// Set when the engine has stopped; the queue is handed out first.
     ended: Option<Status>,
@@ -121,11 +126,12 @@ impl Inbox {
         let mut spare = None;
         let mut state = self.state.lock();
         for delivery in batch.drain(..) {
-            state.frames += delivery.messages();
+            let load = delivery.load();
+            state.load.messages += load.messages;
             match state.merge(delivery) {
                 Ok(buffer) => spare = Some(buffer),
                 Err(delivery) => {
-                    state.bytes += delivery.held_bytes();
+                    state.load.bytes += load.bytes;
                     state.queue.push_back(delivery);
                 }
             }
@@ -147,7 +153,7 @@ impl Inbox {
         }
         msg.drop_side();
         state.updates += 1;
-        state.bytes += msg.capacity();
+        state.load.bytes += msg.capacity();
         state.queue.push_back(Delivery::Message(msg));
         self.notify(state);
         Ok(())
@@ -168,12 +174,12 @@ impl Inbox {
         }
     }
 
-    /// How many more messages of peers the core may deliver beside `staged` that it is about to. If
-    /// none, the inbox remembers that it was asked.
-    pub(crate) fn room(&self, staged: usize, messages: usize, bytes: usize) -> usize {
+    /// How many more messages of peers the core may deliver beside what it has staged. If none, the
+    /// inbox remembers that it was asked.
+    pub(crate) fn room(&self, staged: Load, messages: usize, bytes: usize) -> usize {
         let mut state = self.state.lock();
-        let room = match state.bytes < bytes {
-            true => messages.saturating_sub(state.frames + staged),
+        let room = match state.load.bytes + staged.bytes < bytes {
+            true => messages.saturating_sub(state.load.messages + staged.messages),
             false => 0,
         };
         state.starved |= room == 0;
@@ -192,7 +198,7 @@ impl Inbox {
         loop {
             if !state.queue.is_empty() {
                 std::mem::swap(&mut state.queue, empty);
-                (state.frames, state.bytes, state.updates) = (0, 0, 0);
+                (state.load, state.updates) = (Load::default(), 0);
                 let starved = std::mem::take(&mut state.starved);
                 return (Fetched::Some, starved);
             }
@@ -217,7 +223,7 @@ impl Inbox {
     /// Empties the inbox of a group that is gone: the queue, to be counted and dropped outside.
     pub(crate) fn drain(&self) -> VecDeque<Delivery> {
         let mut state = self.state.lock();
-        (state.frames, state.bytes, state.updates) = (0, 0, 0);
+        (state.load, state.updates) = (Load::default(), 0);
         std::mem::take(&mut state.queue)
     }
 }
@@ -262,13 +268,18 @@ mod tests {
             count: 2,
         };
         inbox.deliver(&mut vec![Delivery::Frames(frames)], &Chunks::default());
-        assert_eq!(inbox.room(0, 3, 1000), 1);
-        assert_eq!(inbox.room(1, 3, 1000), 0);
-        assert_eq!(inbox.room(0, 2, 1000), 0);
-        assert_eq!(inbox.room(0, 3, 32), 0);
+        let none = Load::default();
+        let one = Load {
+            messages: 1,
+            bytes: 0,
+        };
+        assert_eq!(inbox.room(none, 3, 1000), 1);
+        assert_eq!(inbox.room(one, 3, 1000), 0);
+        assert_eq!(inbox.room(none, 2, 1000), 0);
+        assert_eq!(inbox.room(none, 3, 32), 0);
         let mut queue = VecDeque::new();
         assert_eq!(inbox.fetch(&mut queue, past()), (Fetched::Some, true));
-        assert_eq!(inbox.room(0, 2, 32), 2);
+        assert_eq!(inbox.room(none, 2, 32), 2);
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub(crate) struct Room {
     pub(crate) notice: bool,
     /// Those who wait in a call.
     pub(crate) waiters: bool,
+    /// Somebody is to hear, but only once the engine's budget has room as well.
+    pub(crate) budget_is_full: bool,
 }
 
 /// What a post does when the queue is full.
@@ -171,9 +173,13 @@ impl Outbox {
             return Err(PostErrorKind::ChannelClosed);
         }
         if op_code != OpCode::ByeSignal && self.is_full(header.frame_len(), limits) {
+            let noted = self.refused || self.waited_for;
             match when_full {
                 WhenFull::Refuse => self.refused = true,
                 WhenFull::Wait => self.waited_for = true,
+            }
+            if !noted {
+                limits.1.refuse(header.channel_number);
             }
             return Err(PostErrorKind::QueueFull);
         }
@@ -292,17 +298,29 @@ impl Outbox {
     }
 
     /// So much has been handed to the kernel. Says who is to hear of the room.
-    pub(crate) fn settle(&mut self, messages: usize, bytes: usize, options: &Options) -> Room {
+    pub(crate) fn settle(
+        &mut self,
+        messages: usize,
+        bytes: usize,
+        (options, budget): (&Options, &SendBudget),
+    ) -> Room {
         self.queued_messages -= messages.min(self.queued_messages);
         self.queued_bytes -= bytes.min(self.queued_bytes);
         let below_half = self.queued_messages <= options.send_queue_messages / 2
             && self.queued_bytes <= options.send_queue_bytes / 2;
-        if self.phase != Phase::Open || !below_half {
+        if self.phase != Phase::Open || !below_half || !(self.refused || self.waited_for) {
             return Room::default();
+        }
+        if budget.is_full(0) {
+            return Room {
+                budget_is_full: true,
+                ..Room::default()
+            };
         }
         Room {
             notice: std::mem::take(&mut self.refused),
             waiters: std::mem::take(&mut self.waited_for),
+            budget_is_full: false,
         }
     }
 

@@ -190,6 +190,10 @@ impl Shared {
         let limits = (&self.options, &self.send_budget);
         if let Err(kind) = outbox.admit(&header, group.id, limits, when_full) {
             drop(outbox);
+            if kind == PostErrorKind::QueueFull {
+                // If the budget has got room meanwhile, a sleeping loop would not notice.
+                self.worklist.wake_if_asleep();
+            }
             return Err(PostError::new(self.refine(kind), msg));
         }
         self.identify(&mut header);

@@ -1,6 +1,8 @@
 //! The engine's budget of bytes queued for sending, over all channels.
 
-use crate::sync::{AtomicUsize, Ordering};
+use tofu_msg::ChannelNumber;
+
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// Bytes posted and not wholly handed to the kernel.
 ///
@@ -9,6 +11,10 @@ use crate::sync::{AtomicUsize, Ordering};
 pub(crate) struct SendBudget {
     queued: AtomicUsize,
     limit: usize,
+    /// Channels that were refused for it; each is told when there is room again. A channel may
+    /// stand here as often as it was refused since the last look, which the flag in its outbox
+    /// bounds to once.
+    refused: Mutex<Vec<ChannelNumber>>,
 }
 
 impl SendBudget {
@@ -16,6 +22,7 @@ impl SendBudget {
         SendBudget {
             queued: AtomicUsize::new(0),
             limit,
+            refused: Mutex::default(),
         }
     }
 
@@ -31,6 +38,19 @@ impl SendBudget {
     pub(crate) fn release(&self, bytes: usize) {
         let before = self.queued.fetch_sub(bytes, Ordering::Relaxed);
         debug_assert!(before >= bytes, "{bytes} released of {before}");
+    }
+
+    /// Notes a channel that was refused.
+    pub(crate) fn refuse(&self, number: ChannelNumber) {
+        self.refused.lock().push(number);
+    }
+
+    /// The channels that were refused, if a good part of the budget is free again.
+    pub(crate) fn take_refused(&self) -> Vec<ChannelNumber> {
+        if self.queued.load(Ordering::Relaxed) > self.limit / 2 {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.refused.lock())
     }
 
     /// Bytes queued now.
