@@ -114,7 +114,9 @@ impl Destruction {
     }
 
     fn wait_until(&mut self, deadline: Instant) -> Option<DestroyReport> {
-        let report = self.group.wait_finished(deadline);
+        let report = self
+            .group
+            .wait_finished(deadline, || self.shared.is_ended());
         let mut report = match report {
             Some(report) => report,
             None if self.shared.is_ended() => self.left_by_ended_engine(),
@@ -127,7 +129,7 @@ impl Destruction {
 
     /// The engine has ended before, or while, it saw to this.
     fn left_by_ended_engine(&self) -> DestroyReport {
-        if let Some(report) = self.group.wait_finished(Instant::now()) {
+        if let Some(report) = self.group.wait_finished(Instant::now(), || true) {
             return report;
         }
         let mut report = DestroyReport {

@@ -86,14 +86,21 @@ impl Groups {
         self.known.remove(&id)
     }
 
-    /// Takes the longest parked channels of a group, at most `room` of them.
+    /// Takes the longest parked channels of a group, at most `room` of those that live.
     pub(crate) fn unpark(&mut self, id: GroupId, room: usize) -> Vec<Token> {
         let Some(group) = self.known.get_mut(&id) else {
             return Vec::new();
         };
-        let count = group.parked.len().min(room);
-        let released = group.parked.drain(..count).collect();
-        if !group.parked.is_empty() && count > 0 {
+        let mut released = Vec::new();
+        while released.len() < room {
+            let Some(token) = group.parked.pop_front() else {
+                return released;
+            };
+            if group.members.contains(&token) {
+                released.push(token);
+            }
+        }
+        if !group.parked.is_empty() {
             self.partly_unparked.push(id);
         }
         released

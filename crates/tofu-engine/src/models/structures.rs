@@ -189,7 +189,7 @@ fn a_destruction_is_waited_for_until_its_report_comes() {
             thread::spawn(move || group.finish(crate::DestroyReport::default()))
         };
         let far = std::time::Instant::now() + Duration::from_secs(3600);
-        assert!(group.wait_finished(far).is_some());
+        assert!(group.wait_finished(far, || false).is_some());
         core.join().unwrap();
     });
 }

@@ -254,15 +254,11 @@ impl Shared {
         }
     }
 
-    /// A refusal that only says that the channel is not there is, once the engine is stopping,
-    /// told as what it is.
+    /// A channel that is closed because the engine is stopping is told as that.
     fn refine(&self, kind: PostErrorKind) -> PostErrorKind {
         let gone = matches!(
             kind,
-            PostErrorKind::InvalidChannelNumber
-                | PostErrorKind::InvalidChannelGroup
-                | PostErrorKind::ChannelClosed
-                | PostErrorKind::ShutdownStarted
+            PostErrorKind::ChannelClosed | PostErrorKind::ShutdownStarted
         );
         match self.ended() {
             Some(Status::PROCESSING_FAILED) if gone => PostErrorKind::ProcessingFailed,
