@@ -12,6 +12,7 @@ use tofu_testkit::sim::{Failed, Marks, Passed, Tracing, check};
 
 const HELP: &str = "\
 simulate [--seeds N] [--seconds T] [--first S] [--jobs J]   run N seeds, or for T seconds
+         [--failures F]                                     and stop after F failures, not 1
 simulate --seed S                                           run one seed and print all of it";
 
 /// Events shown of a run that failed.
@@ -25,6 +26,7 @@ struct Arguments {
     seconds: Option<u64>,
     first: u64,
     jobs: u64,
+    failures: u64,
     seed: Option<u64>,
 }
 
@@ -47,6 +49,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         seconds: None,
         first: 1,
         jobs: thread::available_parallelism().map_or(1, |count| count.get() as u64),
+        failures: 1,
         seed: None,
     };
     while let Some(word) = words.next() {
@@ -59,6 +62,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--seconds" => arguments.seconds = Some(value),
             "--first" => arguments.first = value,
             "--jobs" => arguments.jobs = value.max(1),
+            "--failures" => arguments.failures = value,
             "--seed" => arguments.seed = Some(value),
             _ => return Err(format!("{word} is unknown")),
         }
@@ -101,15 +105,18 @@ fn run(arguments: &Arguments) -> ExitCode {
     totals.next.store(arguments.first, Ordering::Relaxed);
     thread::scope(|scope| {
         for _ in 0..arguments.jobs {
-            scope.spawn(|| work(&totals, last));
+            scope.spawn(|| work(&totals, last, arguments.failures));
         }
         scope.spawn(|| report(&totals, started, limit, last - arguments.first));
     });
     println!("{}", lock(&totals.marks));
     println!("{}", progress(&totals, started));
     let failed = lock(&totals.failed);
-    for failed in failed.iter() {
-        print_failed(failed);
+    for failed in failed.iter().skip(1) {
+        println!("FAILED {failed}");
+    }
+    if let Some(first) = failed.first() {
+        print_failed(first);
     }
     match failed.is_empty() {
         true => ExitCode::SUCCESS,
@@ -117,8 +124,8 @@ fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Runs seeds until there are no more, or one fails.
-fn work(totals: &Totals, last: u64) {
+/// Runs seeds until there are no more, or so many have failed.
+fn work(totals: &Totals, last: u64, failures: u64) {
     let mut marks = Marks::default();
     while !totals.stop.load(Ordering::Relaxed) {
         let seed = totals.next.fetch_add(1, Ordering::Relaxed);
@@ -132,8 +139,12 @@ fn work(totals: &Totals, last: u64) {
                 totals.done.fetch_add(1, Ordering::Relaxed);
             }
             Err(failed) => {
-                lock(&totals.failed).push(failed);
-                totals.stop.store(true, Ordering::Relaxed);
+                let mut all = lock(&totals.failed);
+                all.push(failed);
+                if all.len() as u64 >= failures {
+                    totals.stop.store(true, Ordering::Relaxed);
+                }
+                totals.done.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

@@ -59,7 +59,7 @@ pub(crate) struct Network {
     pub(crate) trace: Trace,
     pub(crate) connections: Vec<Connection>,
     pub(crate) listeners: BTreeMap<String, Listening>,
-    /// How many bytes a connection's end holds is drawn from 1 to this.
+    /// How many bytes a connection's end holds is drawn from a quarter of this on.
     pub(crate) capacity: usize,
     pub(crate) backlog: usize,
     pub(crate) inbound: Vec<Inbound>,

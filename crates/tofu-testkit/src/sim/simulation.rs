@@ -111,7 +111,7 @@ impl Simulation {
         }
     }
 
-    /// How many bytes each end of a connection made from now on may hold: 1 to `most`. And how many
+    /// How many bytes each end of a connection made from now on may hold: a quarter of `most` to all of it. And how many
     /// connections wait at a listener opened from now on.
     pub fn set_room(&mut self, most: usize, backlog: usize) {
         let mut network = self.network.borrow_mut();

@@ -16,7 +16,8 @@ impl Network {
             capacity,
             ..Half::default()
         };
-        let capacities = [self.up_to(most), self.up_to(most)];
+        let least = most.div_ceil(4);
+        let capacities = [(); 2].map(|()| least + self.up_to(most - least + 1) - 1);
         self.connections.push(Connection {
             phase: Phase::Connecting,
             halves: capacities.map(half),

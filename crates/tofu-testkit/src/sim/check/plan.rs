@@ -15,7 +15,7 @@ use crate::sim::faults::Faults;
 pub(crate) struct Plan {
     /// Nothing goes wrong: no timeouts, no resets, nobody refuses.
     pub(crate) quiet: bool,
-    /// Connections may have to wait for the handshake of others: for its timeout at the most.
+    /// Connections may have to wait for others that hold too much, for their timeouts at the most.
     pub(crate) crammed: bool,
     pub(crate) options: Vec<Options>,
     pub(crate) faults: Faults,
@@ -62,7 +62,9 @@ impl Plan {
         let options = (0..engines).map(|_| {
             let options = draw_options(random, quiet, hasty);
             match crammed {
-                true => options.handshake_bytes(small_or(random, 1..100, 1 << 20)),
+                true => options
+                    .handshake_bytes(small_or(random, 1..100, 1 << 20))
+                    .receive_budget(small_or(random, 1..500, 1 << 20)),
                 false => options,
             }
         });
@@ -119,9 +121,7 @@ fn draw_options(random: &mut Random, quiet: bool, hasty: bool) -> Options {
         .turn_accepts(small_or(random, 1..3, 64))
         .large_message(small_or(random, 1..100, 8192));
     let options = if one_in(random, 6) {
-        options
-            .receive_budget(small_or(random, 1..500, 1 << 20))
-            .send_budget(small_or(random, 1..2000, 1 << 20))
+        options.send_budget(small_or(random, 1..2000, 1 << 20))
     } else {
         options
     };
