@@ -159,10 +159,15 @@ impl GroupShared {
         self.finished.notify_all();
     }
 
-    /// Waits for the core's report once; `None` when the wait ended without it.
-    pub(crate) fn wait_finished(&self, deadline: Instant) -> Option<DestroyReport> {
+    /// Waits once for the core's report, unless nobody will make one any more; `None` when the wait
+    /// ended without it.
+    pub(crate) fn wait_finished(
+        &self,
+        deadline: Instant,
+        engine_ended: impl Fn() -> bool,
+    ) -> Option<DestroyReport> {
         let mut destruction = self.destruction.lock();
-        if destruction.report.is_none() {
+        if destruction.report.is_none() && !engine_ended() {
             self.finished.wait_until(&mut destruction, deadline);
         }
         destruction.report.take()
