@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 /// Schedules per model within `ci`.
-const SHORT: Arguments = Arguments { schedules: 4000 };
+const SHORT: Arguments = Arguments { schedules: 1000 };
 
 pub(crate) fn smoke(deadline: Deadline) -> Report {
     run(&SHORT, deadline)
