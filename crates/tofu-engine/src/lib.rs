@@ -15,6 +15,9 @@
 //! Applications use this through the `tofu` umbrella (package `tofu-net`), whose documentation holds
 //! the guide.
 
+#[macro_use]
+mod planted;
+
 mod close;
 mod core;
 pub mod driver;
@@ -39,6 +42,8 @@ pub use crate::error::{EngineError, PostError, PostErrorKind};
 pub use crate::group::{Destruction, Group, GroupSender};
 pub use crate::msg::{Msg, Report};
 pub use crate::options::Options;
+#[cfg(feature = "planted-bugs")]
+pub use crate::planted::Planted;
 #[cfg(feature = "net")]
 pub use crate::reactor::Reactor;
 pub use crate::shared::group::DestroyReport;

@@ -27,11 +27,18 @@ macro_rules! options {
         #[non_exhaustive]
         pub struct Options {
             $($(#[$doc])* pub $name: $kind,)*
+            /// A defect built in on purpose.
+            #[cfg(feature = "planted-bugs")]
+            pub planted: Option<crate::planted::Planted>,
         }
 
         impl Default for Options {
             fn default() -> Options {
-                Options { $($name: $default,)* }
+                Options {
+                    $($name: $default,)*
+                    #[cfg(feature = "planted-bugs")]
+                    planted: None,
+                }
             }
         }
 

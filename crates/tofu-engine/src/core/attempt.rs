@@ -126,7 +126,9 @@ impl<T: Transport> Channel<T> {
                     .with(self.number, |outbox| outbox.set_connected(peer.clone()));
                 self.peer = Some(peer);
                 self.attempt = None;
-                self.deadlines.stop(Timer::Connect);
+                if !planted!(desk.options(), TimerNotStopped) {
+                    self.deadlines.stop(Timer::Connect);
+                }
                 self.writable = true;
                 Ok(())
             }

@@ -117,6 +117,8 @@ pub(crate) struct Channel<T: Transport> {
     pub(crate) queued: bool,
     pub(crate) parked: bool,
     pub(crate) undelivered: bool,
+    /// The place in the line of those that wait for room, kept until something is delivered.
+    pub(crate) ticket: Option<u64>,
     /// Bytes thrown away behind our last word.
     pub(crate) drained: usize,
     /// Nothing more can be written; why.
@@ -160,6 +162,7 @@ impl<T: Transport> Channel<T> {
             queued: false,
             parked: false,
             undelivered: false,
+            ticket: None,
             drained: 0,
             write_failed: None,
             input_ended: false,

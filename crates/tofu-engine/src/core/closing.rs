@@ -64,6 +64,11 @@ impl<T: Transport> Core<T> {
         if let Some((listener, place)) = channel.listener.take() {
             self.leave_line(listener, place);
         }
+        if let (Some(ticket), Some(group)) =
+            (channel.ticket, self.desk.groups.get_mut(channel.group))
+        {
+            group.parked.remove(&ticket);
+        }
         if let Some(admission) = channel.admission.take() {
             self.census.leave(&admission);
         }
@@ -101,7 +106,9 @@ impl<T: Transport> Core<T> {
         let number = channel.number;
         let registry = &self.desk.shared.registry;
         let (taken, unsent_bytes) = registry.with(number, Outbox::close).unwrap_or_default();
-        self.desk.shared.send_budget.release(unsent_bytes);
+        if !planted!(self.desk.options(), BudgetLeak) {
+            self.desk.shared.send_budget.release(unsent_bytes);
+        }
         let mut posted_since = taken.outgoing;
         channel.outgoing.append(&mut posted_since);
         let info = channel.close_info(cause.clone());
@@ -110,10 +117,19 @@ impl<T: Transport> Core<T> {
         }
         let mut unsent = Vec::with_capacity(channel.outgoing.messages());
         channel.outgoing.drain_unsent(|msg| unsent.push(msg));
+        if planted!(self.desk.options(), LastWordTooEarly) {
+            self.say_closed(channel.group, number, channel.id, info.clone());
+        }
         for msg in unsent {
+            if planted!(self.desk.options(), ReturnedTwice) {
+                let again = Msg::from((*msg).clone());
+                self.give_back(channel.group, number, again, cause);
+            }
             self.give_back(channel.group, number, msg, cause);
         }
-        self.say_closed(channel.group, number, channel.id, info);
+        if !planted!(self.desk.options(), LastWordTooEarly) {
+            self.say_closed(channel.group, number, channel.id, info);
+        }
         if let Some(group) = self.desk.groups.get_mut(channel.group) {
             group.shared.make_room();
         }
@@ -184,6 +200,10 @@ impl<T: Transport> Core<T> {
 
     /// Closes a socket in its manner; a lingering one keeps its token.
     fn dispose(&mut self, token: Token, stream: Option<T::Stream>, manner: Manner) {
+        let manner = match manner {
+            Manner::Linger if planted!(self.desk.options(), NoLinger) => Manner::Gone,
+            manner => manner,
+        };
         let linger = self.desk.options().linger_timeout;
         let drain = self.desk.options().linger_drain;
         let mut deadline = self.desk.now.after(linger);

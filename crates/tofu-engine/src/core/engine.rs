@@ -61,7 +61,7 @@ impl<T: Transport> Core<T> {
     pub(crate) fn new(shared: Arc<Shared>, transport: T) -> Core<T> {
         Core {
             transport,
-            table: Table::default(),
+            table: Table::default().blind(planted!(shared.options, StaleToken)),
             desk: Desk::new(shared),
             shutdown: None,
             census: Census::default(),
@@ -159,7 +159,7 @@ impl<T: Transport> Core<T> {
         for &group in &work.inbox_room {
             self.unpark(group);
         }
-        if work.pool_room {
+        if work.pool_room && !planted!(self.desk.options(), ForgottenRoom) {
             let mut groups = self.desk.groups.ids();
             if !groups.is_empty() {
                 self.rotation = (self.rotation + 1) % groups.len();

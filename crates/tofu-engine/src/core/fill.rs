@@ -52,6 +52,9 @@ impl<T: Transport> Channel<T> {
     }
 
     fn fill_within(&mut self, desk: &mut Desk, budget: &mut Budget) -> Result<Progress, Ending> {
+        if self.hung_up && self.stream.is_some() && planted!(desk.options(), TailDropped) {
+            return Err(self.gone());
+        }
         while (self.readable || self.undelivered) && !self.parked && self.stream.is_some() {
             if self.conversation.state() == State::Draining {
                 return self.discard(desk, budget);
@@ -285,11 +288,12 @@ impl<T: Transport> Channel<T> {
     /// Stops reading until there is room.
     fn park(&mut self, desk: &mut Desk, why: Room) {
         self.parked = true;
+        self.readable &= !planted!(desk.options(), ForgottenReadiness);
         self.deadlines.pause(desk.now);
         let Some(group) = desk.groups.get_mut(self.group) else {
             return;
         };
-        group.park(self.token);
+        self.ticket = Some(group.park(self.token, self.ticket));
         let counters = &desk.shared.counters;
         match why {
             Room::PoolEmpty => counters.pauses_pool_empty.add(1),

@@ -64,6 +64,9 @@ impl<T: Transport> Channel<T> {
             .stretch(options.turn_messages - tally.messages)
             .min(in_bytes);
         let used = self.outgoing.slices(&mut slices, limit);
+        if used > 1 && self.outgoing.is_cut() && planted!(desk.options(), WrongOrderAfterCut) {
+            slices.swap(0, 1);
+        }
         match stream.write_vectored(&slices[..used]) {
             Ok(0) => {
                 let error = io::Error::from(io::ErrorKind::WriteZero);
@@ -136,7 +139,7 @@ impl<T: Transport> Channel<T> {
                 group.shared.make_room();
             }
         }
-        if room.notice {
+        if room.notice && !planted!(desk.options(), RoomNotTold) {
             let cause = Cause::new(Status::SEND_QUEUE_READY, "the send queue has room again");
             desk.notify(
                 self.group,

@@ -4,7 +4,7 @@
 //! Deliveries are gathered here and go to the inbox in one batch, under one lock, when the turn (or
 //! a good part of it) is done.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::time::Time;
 use crate::core::transport::Token;
@@ -30,7 +30,9 @@ pub(crate) struct Group {
     /// Its sockets that the application knows: listeners and channels.
     pub(crate) members: BTreeSet<Token>,
     /// Channels that are not read for want of room in the inbox or the pool.
-    pub(crate) parked: VecDeque<Token>,
+    /// By ticket: a channel keeps its place until something of it has been delivered.
+    pub(crate) parked: BTreeMap<u64, Token>,
+    tickets: u64,
     /// A `pool_empty` has been said and no message has been delivered since.
     pub(crate) pool_empty_told: bool,
     /// Being destroyed: until when its channels may flush, and what came of it so far.
@@ -42,13 +44,15 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Notes a channel that is not read until there is room.
-    pub(crate) fn park(&mut self, token: Token) {
-        if self.parked.len() > 2 * self.members.len() {
-            // Channels have ended while they were parked.
-            self.parked.retain(|token| self.members.contains(token));
-        }
-        self.parked.push_back(token);
+    /// Puts a channel in the line of those that wait for room, at the place of its ticket; a new
+    /// one gives the last place.
+    pub(crate) fn park(&mut self, token: Token, ticket: Option<u64>) -> u64 {
+        let ticket = ticket.unwrap_or_else(|| {
+            self.tickets += 1;
+            self.tickets
+        });
+        self.parked.insert(ticket, token);
+        ticket
     }
 }
 
@@ -69,7 +73,8 @@ impl Groups {
         self.known.entry(shared.id).or_insert_with(|| Group {
             shared: Arc::clone(shared),
             members: BTreeSet::new(),
-            parked: VecDeque::new(),
+            parked: BTreeMap::new(),
+            tickets: 0,
             pool_empty_told: false,
             destruction: None,
             staged: Vec::new(),
@@ -86,19 +91,17 @@ impl Groups {
         self.known.remove(&id)
     }
 
-    /// Takes the longest parked channels of a group, at most `room` of those that live.
+    /// Takes the longest waiting channels of a group, at most `room` of them.
     pub(crate) fn unpark(&mut self, id: GroupId, room: usize) -> Vec<Token> {
         let Some(group) = self.known.get_mut(&id) else {
             return Vec::new();
         };
         let mut released = Vec::new();
         while released.len() < room {
-            let Some(token) = group.parked.pop_front() else {
+            let Some((_, token)) = group.parked.pop_first() else {
                 return released;
             };
-            if group.members.contains(&token) {
-                released.push(token);
-            }
+            released.push(token);
         }
         if !group.parked.is_empty() {
             self.partly_unparked.push(id);

@@ -197,9 +197,11 @@ impl<T: Transport> Core<T> {
         let counters = &self.desk.shared.counters;
         counters.accepts_failed.add(1);
         let failing_for = listener.back_off(self.desk.now);
-        self.desk
-            .timers
-            .arm(token, &mut listener.armed, listener.retry);
+        if !planted!(self.desk.options(), AcceptNotRetried) {
+            self.desk
+                .timers
+                .arm(token, &mut listener.armed, listener.retry);
+        }
         if let Some(socket) = listener.socket.as_mut().filter(|_| failing_for >= patience) {
             if self.transport.shed(socket) {
                 counters.connections_shed.add(1);

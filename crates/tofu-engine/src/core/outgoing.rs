@@ -77,6 +77,11 @@ impl Outgoing {
         self.messages == 0
     }
 
+    /// Whether the kernel has a part of what is next.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.written > 0
+    }
+
     /// Encodes a small message behind the others. `fresh` gives a buffer for a new chunk.
     pub(crate) fn push_small(
         &mut self,

@@ -65,7 +65,8 @@ impl Shared {
         let counters = Arc::new(Counters::default());
         let worklist = Arc::new(Worklist::new(wake, Arc::clone(&counters)));
         Arc::new(Shared {
-            registry: Registry::new(options.channels),
+            registry: Registry::new(options.channels)
+                .reusing_at_once(planted!(options, NumberReusedEarly)),
             pool: Pool::new(&options, Arc::clone(&worklist)),
             worklist,
             chunks: Chunks::default(),
@@ -115,7 +116,9 @@ impl Shared {
         for delivery in group.inbox.drain() {
             leftovers.add(delivery);
         }
-        self.pool.refund_frames(group.share, leftovers.frames);
+        if !planted!(self.options, PoolLeak) {
+            self.pool.refund_frames(group.share, leftovers.frames);
+        }
         self.pool.close_share(group.share);
         leftovers
     }

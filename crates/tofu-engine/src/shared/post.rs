@@ -204,7 +204,9 @@ impl Shared {
         let appended = outbox.append(&header, msg, large, || self.chunks.take_empty());
         drop(outbox);
         room.tell();
-        if appended.list {
+        if appended.list && planted!(self.options, LostWakeup) {
+            self.worklist.add_dirty_quietly(number);
+        } else if appended.list {
             self.worklist.add_dirty(number);
         }
         self.recycle(appended.spent);

@@ -39,6 +39,8 @@ impl std::fmt::Debug for Registry {
 #[derive(Debug)]
 struct Numbers {
     resting: VecDeque<ChannelNumber>,
+    /// How many rest before the first of them is given out again.
+    resting_place: usize,
     highest: u16,
     alive: usize,
     limit: usize,
@@ -49,6 +51,7 @@ impl Registry {
     pub(crate) fn new(limit: usize) -> Registry {
         let numbers = Numbers {
             resting: VecDeque::new(),
+            resting_place: RESTING,
             highest: 0,
             alive: 0,
             limit,
@@ -58,6 +61,14 @@ impl Registry {
             pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
             numbers: Mutex::new(numbers),
         }
+    }
+
+    /// The same registry; if told so, one whose numbers do not rest: a defect built in on purpose.
+    pub(crate) fn reusing_at_once(self, at_once: bool) -> Registry {
+        if at_once {
+            self.numbers.lock().resting_place = 0;
+        }
+        self
     }
 
     /// The slot of a number that has been given out at some time.
@@ -144,7 +155,7 @@ impl Numbers {
         if self.alive >= self.limit {
             return None;
         }
-        let number = if self.resting.len() > RESTING {
+        let number = if self.resting.len() > self.resting_place {
             self.resting.pop_front()?
         } else if self.highest < ChannelNumber::MAX.value() {
             self.highest += 1;
