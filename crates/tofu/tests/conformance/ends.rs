@@ -10,7 +10,7 @@ use crate::harness::{
     Build, LIMIT, Pair, Seen, Side, Transport, closed, exists, failed, from_peer, hello_to,
     on_both, refused_by, returned,
 };
-use crate::raw::{Blocked, Line, fill_the_kernel, narrow_place};
+use crate::raw::{Blocked, Line, as_on_the_wire, fill_the_kernel, narrow_place};
 
 on_both! {
     group_destroyed,
@@ -20,6 +20,7 @@ on_both! {
     group_destroyed_reports_what_had_come_back,
     group_destroyed_beside_a_draining_channel,
     group_destroyed_while_connecting,
+    group_destroyed_with_grace_while_connecting,
     group_dropped,
     a_neighbour_group_lives_on,
     engine_shut_down,
@@ -204,6 +205,23 @@ fn group_destroyed_while_connecting(transport: Transport) {
     );
     assert!(!report.complete);
     assert_eq!(side.engine.channel_count(), 0);
+}
+
+/// The connection is made within the time given, and everything gets out.
+fn group_destroyed_with_grace_while_connecting(transport: Transport) {
+    let blocked = Blocked::new(transport);
+    let side = Side::start(Options::default());
+    let hello = side.hello(blocked.place.endpoint());
+    let request = side.post(Message::new(OpCode::Request).on(hello.channel_number()));
+    side.turn();
+    let destroying = std::thread::spawn(move || side.group.destroy(LIMIT));
+    let place = blocked.unblock();
+    let mut raw = place.listener.accept(LIMIT).unwrap();
+    let (received, end) = raw.receive_all(LIMIT);
+    assert_eq!(received, [as_on_the_wire(hello), as_on_the_wire(request)]);
+    assert_eq!(end, tofu_testkit::End::Eof);
+    drop(raw);
+    assert_clean(&destroying.join().unwrap(), 1);
 }
 
 fn group_dropped(transport: Transport) {

@@ -1,12 +1,13 @@
 //! However a channel ends on our side: what the engine has counted as sent, the peer receives to the
-//! last byte, also when it was about to say something, or has said more than anybody will read.
+//! last byte, also when it was about to say something, or has said more than anybody will read; and
+//! what has come from the peer is received, also when there was no room for it yet.
 
 use std::time::Duration;
 
 use tofu::prelude::*;
 use tofu_testkit::End;
 
-use crate::harness::{Build, LIMIT, Side, Transport, on_both};
+use crate::harness::{Build, LIMIT, Seen, Side, Transport, from_peer, on_both, returned};
 use crate::raw::{Line, RawPlace, as_on_the_wire, fill_the_kernel, frame};
 
 on_both! {
@@ -17,6 +18,10 @@ on_both! {
     after_the_engines_shutdown,
     after_the_engines_drop,
     after_a_bye_response,
+    what_had_no_room_behind_a_bye_signal,
+    what_had_no_room_behind_a_violation,
+    what_had_no_room_behind_a_shutdown,
+    what_had_no_room_behind_a_reset,
 }
 
 /// A channel whose peer has not begun to read, and what has been posted to it: more than the kernel
@@ -174,4 +179,52 @@ fn after_a_bye_response(transport: Transport) {
         (info.cause.status(), info.confirmed),
         (Status::SUCCESS, false)
     );
+}
+
+/// A channel whose peer has sent ids 2 to 21 in one go, and `behind` it, of which the inbox takes one.
+fn without_room(transport: Transport, behind: &[u8]) -> (Side, Line, Vec<Seen>) {
+    let side = Side::start(Options::default().inbox_messages(1));
+    let line = Line::dialed(&side, &RawPlace::new(transport));
+    let requests: Vec<_> = (2..=21)
+        .map(|id| Message::new(OpCode::Request).id(id).with_body(b"in time"))
+        .collect();
+    let mut bytes: Vec<u8> = requests.iter().flat_map(frame).collect();
+    bytes.extend_from_slice(behind);
+    line.raw.send(&bytes).unwrap();
+    side.turn();
+    let requests = requests.into_iter();
+    let expected = requests.map(|request| from_peer(request.on(line.channel)));
+    let expected = expected.collect();
+    (side, line, expected)
+}
+
+fn what_had_no_room_behind_a_bye_signal(transport: Transport) {
+    let (mut side, line, mut expected) = without_room(transport, b"");
+    let signal = side.post(Message::new(OpCode::ByeSignal).on(line.channel));
+    expected.push(returned(signal, Status::CHANNEL_CLOSED));
+    expected.push(line.closed(Status::CHANNEL_CLOSED, false));
+    side.expect_last(&expected);
+}
+
+fn what_had_no_room_behind_a_violation(transport: Transport) {
+    let behind = frame(&Message::new(OpCode::HelloRequest).id(22));
+    let (mut side, line, mut expected) = without_room(transport, &behind);
+    expected.push(line.closed(Status::PROTOCOL_VIOLATION, false));
+    side.expect_last(&expected);
+}
+
+fn what_had_no_room_behind_a_shutdown(transport: Transport) {
+    let (mut side, line, mut expected) = without_room(transport, b"");
+    side.engine.shutdown(Duration::ZERO);
+    expected.push(line.closed(Status::SHUTDOWN_STARTED, false));
+    side.expect(&expected);
+    assert!(side.group.wait_receive(LIMIT).is_err());
+}
+
+fn what_had_no_room_behind_a_reset(transport: Transport) {
+    let (mut side, line, mut expected) = without_room(transport, b"");
+    expected.push(line.closed(Status::PEER_DISCONNECTED, false));
+    line.raw.reset().unwrap();
+    side.turn();
+    side.expect_last(&expected);
 }
