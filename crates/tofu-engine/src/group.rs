@@ -133,7 +133,7 @@ impl Destruction {
             return report;
         }
         let mut report = DestroyReport {
-            complete: true,
+            complete: self.shared.ended() == Some(Status::SHUTDOWN_STARTED),
             ..DestroyReport::default()
         };
         report.take_in(self.shared.forget_group(&self.group));

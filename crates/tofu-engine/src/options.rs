@@ -107,7 +107,9 @@ options! {
     /// Time between the kernel's questions. Default 10 s.
     keepalive_interval: Duration = Duration::from_secs(10);
 
-    /// Questions without an answer that end the connection. Default 3.
+    /// Questions without an answer that end the connection. On Linux `tcp_user_timeout`, where it is
+    /// set, takes their place: a peer that is gone is given up when the first question after it has
+    /// passed stays unanswered. Default 3.
     keepalive_probes: u32 = 3;
 
     /// How long data may stay unacknowledged by a TCP peer's kernel (Linux: `TCP_USER_TIMEOUT`).

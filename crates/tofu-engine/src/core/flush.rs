@@ -246,7 +246,8 @@ impl Ending {
     }
 }
 
-/// The cause of a broken connection: a reset or a broken pipe means that the peer went away.
+/// The cause of a broken connection: a reset, a broken pipe or a peer that the kernel has given up
+/// means that the peer went away.
 pub(crate) fn disconnected(status: Status, doing: &str, error: &io::Error) -> Cause {
     let gone = matches!(
         error.kind(),
@@ -254,6 +255,9 @@ pub(crate) fn disconnected(status: Status, doing: &str, error: &io::Error) -> Ca
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::NotConnected
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
     );
     Cause::system(
         if gone {

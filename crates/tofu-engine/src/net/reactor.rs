@@ -7,7 +7,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
 
@@ -26,6 +26,9 @@ use crate::trace::warning;
 
 /// Events taken from the poller at once.
 const EVENTS: usize = 1024;
+
+/// Looks at a poller that always has more, before a turn.
+const LOOKS: usize = 64;
 
 /// How the thread has ended, for those who wait for it.
 #[derive(Debug, Default)]
@@ -136,13 +139,7 @@ impl EventLoop {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.sleep(&mut events)?;
-            for event in &events {
-                match event.token() {
-                    WAKER => {}
-                    SOCKET_FILES => self.driver.transport().take_file_events(),
-                    token => self.driver.event(unpack(token), readiness(event)),
-                }
-            }
+            self.take_events(&mut events)?;
             for (token, result) in self.driver.transport().take_resolved() {
                 self.driver.resolved(token, result);
             }
@@ -166,12 +163,41 @@ impl EventLoop {
         let polled = self.poll.poll(events, timeout);
         self.driver.awake();
         match polled {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                events.clear();
-                Ok(())
-            }
+            // Perhaps after a long pause: what has arrived meanwhile comes before any deadline.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.look(events),
             other => other,
         }
+    }
+
+    /// Takes what the poller has, without waiting.
+    fn look(&mut self, events: &mut Events) -> io::Result<()> {
+        loop {
+            match self.poll.poll(events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Hands the events to the driver; where there were as many as can be taken at once there may
+    /// be more, and they too come before any deadline.
+    fn take_events(&mut self, events: &mut Events) -> io::Result<()> {
+        for _ in 0..LOOKS {
+            let mut count = 0;
+            for event in &*events {
+                count += 1;
+                match event.token() {
+                    WAKER => {}
+                    SOCKET_FILES => self.driver.transport().take_file_events(),
+                    token => self.driver.event(unpack(token), readiness(event)),
+                }
+            }
+            if count < EVENTS {
+                return Ok(());
+            }
+            self.look(events)?;
+        }
+        Ok(())
     }
 
     fn now(&self) -> Time {
