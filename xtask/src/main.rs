@@ -5,6 +5,7 @@
 //! still runs, and says what is broken, when one of them does not compile.
 
 mod boundaries;
+mod chaos;
 mod ci;
 mod deadline;
 mod deny;
@@ -51,6 +52,8 @@ enum Command {
     Deny,
     /// Run the fuzz targets for a bounded time
     Fuzz(fuzz::Arguments),
+    /// Run the fault matrix on real sockets
+    Chaos(chaos::Arguments),
     /// Run the models of what threads share under many schedules
     Models(models::Arguments),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Examples => conclude("examples", &examples::run(deadline)),
         Command::Deny => conclude("deny", &deny::run(deadline)),
         Command::Fuzz(arguments) => conclude("fuzz", &fuzz::run(&arguments)),
+        Command::Chaos(arguments) => conclude("chaos", &chaos::run(&arguments)),
         Command::Models(arguments) => conclude("models", &models::run(&arguments, deadline)),
     }
 }

@@ -1,0 +1,80 @@
+//! The fault matrix on real sockets: `cargo xtask chaos`.
+//!
+//! Every row provokes one fault, keeps a ledger of what was posted, delivered and returned, and
+//! prints one line: what was observed, what was demanded, and the verdict. Each row runs in a
+//! process of its own under a hard time limit; the peers that are killed, stopped or starved are
+//! further processes of this same program. All traffic stays on loopback addresses and on socket
+//! files in temporary folders.
+
+mod children;
+mod kit;
+mod outcome;
+mod rows;
+mod supervisor;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::children::ChildCommand;
+use crate::rows::Extent;
+
+/// The fault matrix on real sockets.
+#[derive(Debug, Parser)]
+#[command(name = "tofu-chaos")]
+struct CommandLine {
+    #[command(flatten)]
+    choice: supervisor::Choice,
+    #[command(flatten)]
+    extent: Extent,
+    #[command(subcommand)]
+    hidden: Option<Hidden>,
+}
+
+/// What this program starts of itself.
+#[derive(Debug, Subcommand)]
+enum Hidden {
+    /// One row, in a process of its own
+    #[command(hide = true)]
+    Row {
+        id: String,
+        #[command(flatten)]
+        extent: Extent,
+    },
+    /// The other side of a row: somebody who is killed, stopped, starved or hostile
+    #[command(hide = true)]
+    Child {
+        #[command(subcommand)]
+        command: ChildCommand,
+    },
+}
+
+fn main() -> ExitCode {
+    let CommandLine {
+        choice,
+        extent,
+        hidden,
+    } = CommandLine::parse();
+    let result = match hidden {
+        None => supervisor::run(&choice, &extent),
+        Some(Hidden::Row { id, extent }) => rows::run_alone(&id, &extent),
+        Some(Hidden::Child { command }) => children::run(command),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("tofu-chaos: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::CommandLine;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}
