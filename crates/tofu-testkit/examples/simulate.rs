@@ -13,7 +13,8 @@ use tofu_testkit::sim::{Failed, Marks, Passed, Tracing, check};
 const HELP: &str = "\
 simulate [--seeds N] [--seconds T] [--first S] [--jobs J]   run N seeds, or for T seconds
          [--failures F]                                     and stop after F failures, not 1
-simulate --seed S                                           run one seed and print all of it";
+simulate --seed S                                           run one seed and print all of it
+simulate --planted                                          find every planted bug";
 
 /// Events shown of a run that failed.
 const SHOWN: usize = 60;
@@ -28,6 +29,7 @@ struct Arguments {
     jobs: u64,
     failures: u64,
     seed: Option<u64>,
+    planted: bool,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         }
         Ok(arguments) => match arguments.seed {
             Some(seed) => replay(seed),
+            None if arguments.planted => planted::find_all(arguments.jobs),
             None => run(&arguments),
         },
     }
@@ -51,8 +54,13 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         jobs: thread::available_parallelism().map_or(1, |count| count.get() as u64),
         failures: 1,
         seed: None,
+        planted: false,
     };
     while let Some(word) = words.next() {
+        if word == "--planted" {
+            arguments.planted = true;
+            continue;
+        }
         let value = words.next().and_then(|text| text.parse().ok());
         let Some(value) = value else {
             return Err(format!("{word} wants a number"));
@@ -210,4 +218,74 @@ fn print_failed(failed: &Failed) {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Engines with a planted bug each: the simulator must find every one.
+#[cfg(feature = "planted-bugs")]
+mod planted {
+    use super::*;
+    use tofu_engine::Planted;
+    use tofu_testkit::sim::check_with;
+
+    /// Within so many seeds.
+    const SEEDS: u64 = 5000;
+
+    pub(super) fn find_all(jobs: u64) -> ExitCode {
+        // A bug may show itself as a panic; its text stands in the failure.
+        std::panic::set_hook(Box::new(|_| {}));
+        let mut found = 0;
+        for &bug in Planted::ALL {
+            match find(bug, jobs) {
+                Some(failed) => {
+                    found += 1;
+                    let Failed { seed, what, .. } = failed;
+                    println!("{bug:?}: found after {seed} seeds: {what}");
+                }
+                None => println!("{bug:?}: NOT FOUND within {SEEDS} seeds"),
+            }
+        }
+        println!("{found} of {} planted bugs were found", Planted::ALL.len());
+        match found == Planted::ALL.len() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }
+    }
+
+    /// The first seed that finds it.
+    fn find(bug: Planted, jobs: u64) -> Option<Failed> {
+        let next = AtomicU64::new(1);
+        let first: Mutex<Option<Failed>> = Mutex::default();
+        thread::scope(|scope| {
+            for _ in 0..jobs {
+                scope.spawn(|| {
+                    while lock(&first).is_none() {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed > SEEDS {
+                            return;
+                        }
+                        let adjust = |options: &mut tofu_engine::Options| {
+                            options.planted = Some(bug);
+                        };
+                        if let Err(failed) = check_with(seed, Tracing::Hash, &adjust) {
+                            let mut first = lock(&first);
+                            if first.as_ref().is_none_or(|it| seed < it.seed) {
+                                *first = Some(failed);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        lock(&first).take()
+    }
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+mod planted {
+    use super::ExitCode;
+
+    pub(super) fn find_all(_jobs: u64) -> ExitCode {
+        eprintln!("built without the feature `planted-bugs`");
+        ExitCode::from(2)
+    }
 }

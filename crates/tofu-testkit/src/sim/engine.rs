@@ -14,7 +14,8 @@ use tofu_engine::{Options, Stats};
 use crate::sim::network::Network;
 use crate::sim::transport::SimTransport;
 
-/// So many turns in a row may get nowhere although the engine does not want to sleep.
+/// So many turns in a row may get nowhere although the engine does not want to sleep, beside one for
+/// each channel.
 const IDLE_TURNS: u32 = 3;
 
 /// A driver, whatever its streams say of short reads.
@@ -207,8 +208,10 @@ impl Engine {
             self.idle_turns += 1;
         }
         self.done = done;
-        if self.idle_turns > IDLE_TURNS {
-            return Err(format!("{IDLE_TURNS} turns in a row got nowhere"));
+        // Channels that wait for room are let go one after the other where room is scarce.
+        let most = IDLE_TURNS + u32::try_from(channels).unwrap_or(0);
+        if self.idle_turns > most {
+            return Err(format!("{most} turns in a row got nowhere"));
         }
         Ok(())
     }

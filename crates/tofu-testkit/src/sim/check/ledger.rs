@@ -79,6 +79,8 @@ pub(crate) struct Channel {
     pub(crate) closed: Option<Status>,
     /// Its group was destroyed.
     pub(crate) gone: bool,
+    /// ... and everything posted had been sent by then.
+    pub(crate) sent_all: bool,
 }
 
 impl Channel {
@@ -104,6 +106,7 @@ impl Channel {
             refusals: 0,
             closed: None,
             gone: false,
+            sent_all: false,
         }
     }
 
@@ -292,6 +295,14 @@ impl Ledger {
         }
         channel.returned += 1;
         Ok(())
+    }
+
+    /// A group was destroyed when everything was sent.
+    pub(crate) fn all_sent(&mut self, engine: usize, group: usize) {
+        let range = (engine, 0)..(engine + 1, 0);
+        for (_, channel) in self.channels.range_mut(range) {
+            channel.sent_all |= channel.gone && channel.group == group;
+        }
     }
 
     /// The last word on a channel: the books must agree with what it says.

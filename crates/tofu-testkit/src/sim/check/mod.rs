@@ -13,6 +13,8 @@ mod plan;
 mod receive;
 mod scenario;
 
+use std::panic::{self, AssertUnwindSafe};
+
 use tofu_engine::Options;
 
 pub use marks::Marks;
@@ -60,22 +62,34 @@ pub fn check_with(
     tracing: Tracing,
     adjust: &dyn Fn(&mut Options),
 ) -> Result<Passed, Failed> {
-    let failed = |what, last_events| Failed {
+    let mut events = Vec::new();
+    let run = AssertUnwindSafe(|| play(seed, tracing, adjust, &mut events));
+    let outcome = panic::catch_unwind(run).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied());
+        Err(format!("a panic: {}", text.unwrap_or("without a text")))
+    });
+    outcome.map_err(|what| Failed {
         seed,
         what,
-        last_events,
-    };
-    let mut scenario =
-        Scenario::new(seed, tracing, adjust).map_err(|what| failed(what, Vec::new()))?;
-    match scenario.play() {
-        Err(what) => Err(failed(what, scenario.sim.last_events())),
-        Ok(()) => {
-            let (hash, events) = scenario.sim.history();
-            Ok(Passed {
-                marks: scenario.marks,
-                hash,
-                events,
-            })
-        }
-    }
+        last_events: events,
+    })
+}
+
+fn play(
+    seed: u64,
+    tracing: Tracing,
+    adjust: &dyn Fn(&mut Options),
+    events: &mut Vec<String>,
+) -> Result<Passed, String> {
+    let mut scenario = Scenario::new(seed, tracing, adjust)?;
+    let outcome = scenario.play();
+    *events = scenario.sim.last_events();
+    outcome?;
+    let (hash, events) = scenario.sim.history();
+    Ok(Passed {
+        marks: scenario.marks,
+        hash,
+        events,
+    })
 }

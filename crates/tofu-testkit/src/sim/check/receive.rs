@@ -228,6 +228,9 @@ impl Scenario {
                 for msg in &report.unsent {
                     self.ledger.returned(engine, msg, true)?;
                 }
+                if report.complete {
+                    self.ledger.all_sent(engine, seat);
+                }
             } else if !self.late && self.sim.now() > place.deadline {
                 return Err(format!("group {seat} of {engine} is not destroyed in time"));
             }
