@@ -1,5 +1,6 @@
 //! One channel as its application sees it: what it still has to post, and what may come.
 
+use std::sync::atomic::Ordering;
 use tofu::engine::CloseInfo;
 use tofu::prelude::*;
 
@@ -149,6 +150,9 @@ impl Channel {
     /// The engine gives something back.
     pub(crate) fn take_back(&mut self, message: &Msg, book: &Book) {
         self.counts.returned += u64::from(message.op_code() != OpCode::ByeSignal);
+        if self.side == 0 {
+            book.returned_to_clients.fetch_add(1, Ordering::Relaxed);
+        }
         match message.op_code() {
             OpCode::Request | OpCode::Response | OpCode::Signal => {
                 let number = number_of(message, self.connection, self.side);
@@ -179,7 +183,7 @@ impl Channel {
         } = self.counts;
         assert_eq!(posted, info.messages_sent + returned, "{self:?} {info:?}");
         assert_eq!(received, info.messages_received, "{self:?} {info:?}");
-        if lossy || self.plan.raw {
+        if lossy || self.plan.raw.is_some() {
             return;
         }
         let said_bye = self.bye_sent;

@@ -20,7 +20,7 @@ use tofu_testkit::{End, Random, RawPeer, Task, TempUdsPath, run_named_tasks, see
 
 use actor::Actor;
 use book::Book;
-use plan::{Cut, Plan};
+use plan::{Cut, Plan, Raw};
 
 /// A round that takes so long hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -92,11 +92,11 @@ impl Round {
             self.add_client(index);
         }
         for connection in 0..self.plan.connections.len() {
-            if self.plan.connections[connection].raw {
-                self.add_raw_peer(connection);
+            if let Some(raw) = self.plan.connections[connection].raw {
+                self.add_raw_peer(connection, raw);
             }
         }
-        if let Err(error) = run_named_tasks(DEADLINE, self.tasks) {
+        if let Err(error) = run_named_tasks(DEADLINE, std::mem::take(&mut self.tasks)) {
             panic!("{error}\n{:#?}", self.plan);
         }
         self.server.shutdown(Duration::from_millis(300));
@@ -108,7 +108,22 @@ impl Round {
         wait_until(DEADLINE, "no channel is left", || {
             self.client.channel_count() == 0
         });
+        self.check_returned();
         self.book.settle(&self.plan);
+    }
+
+    /// Whatever an engine of clients has given back, somebody has got.
+    fn check_returned(&self) {
+        let dropped = self
+            .plan
+            .cuts
+            .iter()
+            .flatten()
+            .any(|(_, cut)| *cut == Cut::Drop);
+        if self.plan.two_engines && !dropped {
+            let got = self.book.returned_to_clients.load(Ordering::Relaxed);
+            assert_eq!(self.client.stats().messages_returned, got);
+        }
     }
 
     fn add_task(&mut self, name: String, work: impl FnOnce() + Send + 'static) {
@@ -156,7 +171,7 @@ impl Round {
         self.add_task(name, move || {
             let plan = Arc::clone(&actor.plan);
             for (connection, entry) in plan.connections.iter().enumerate() {
-                if entry.client == index && !entry.raw {
+                if entry.client == index && entry.raw.is_none() {
                     actor.dial(connection, &endpoints[entry.server]);
                 }
             }
@@ -175,9 +190,8 @@ impl Round {
         });
     }
 
-    /// A peer without an engine: says all it has to say at once, ends its direction, and waits for
-    /// the other's end.
-    fn add_raw_peer(&mut self, connection: usize) {
+    /// A peer without an engine.
+    fn add_raw_peer(&mut self, connection: usize, raw: Raw) {
         let entry = &self.plan.connections[connection];
         let (endpoint, messages) = (self.endpoints[entry.server].clone(), entry.messages[0]);
         let (book, running) = (Arc::clone(&self.book), Arc::clone(&self.running));
@@ -194,9 +208,16 @@ impl Round {
             let mut peer = RawPeer::connect(&endpoint).unwrap();
             peer.set_send_deadline(DEADLINE);
             peer.send(&bytes).unwrap();
-            peer.shutdown_write().unwrap();
-            let (frames, end) = peer.receive_all(DEADLINE);
-            assert_eq!(end, End::Eof, "{frames:?}");
+            if raw == Raw::HalfCloses {
+                peer.shutdown_write().unwrap();
+                let (frames, end) = peer.receive_all(DEADLINE);
+                assert_eq!(end, End::Eof, "{frames:?}");
+                let said = |frame: &&Message| frame.op_code() != OpCode::HelloResponse;
+                for frame in frames.iter().filter(said) {
+                    let number = plan::number_of(frame, connection, 1);
+                    book.delivered(connection, 1, number);
+                }
+            }
             running.fetch_sub(1, Ordering::SeqCst);
         });
     }

@@ -32,8 +32,17 @@ pub(crate) struct Connection {
     /// Messages that each side posts: of the initiator, of the acceptor.
     pub(crate) messages: [u64; 2],
     pub(crate) end: End,
-    /// No tofu at the initiator's end: bytes by hand, then the end of the stream.
-    pub(crate) raw: bool,
+    /// No engine at the initiator's end.
+    pub(crate) raw: Option<Raw>,
+}
+
+/// What a peer without an engine does when it has said Hello and all of its messages at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Raw {
+    /// Ends its direction and reads to the end.
+    HalfCloses,
+    /// Closes at once; over a Unix domain socket that costs nothing of what it has sent.
+    Closes,
 }
 
 /// How a client group's life ends before its connections have ended by themselves.
@@ -69,7 +78,7 @@ impl Plan {
             .collect();
         let count = 1 + below(&mut random, 8);
         let connections = (0..count)
-            .map(|_| Connection::draw(&mut random, clients, servers.len()))
+            .map(|_| Connection::draw(&mut random, clients, &servers))
             .collect();
         let two_engines = random.below(4) > 0;
         let cuts = (0..clients)
@@ -95,7 +104,7 @@ impl Plan {
         } = &self.connections[connection];
         let shutdown = |cut: &Option<(u64, Cut)>| matches!(cut, Some((_, Cut::Shutdown(_))));
         matches!(end, End::Signal(..))
-            || (!raw && (self.cuts[*client].is_some() || self.cuts.iter().any(shutdown)))
+            || (raw.is_none() && (self.cuts[*client].is_some() || self.cuts.iter().any(shutdown)))
     }
 
     /// Whether nobody can say what came back of the initiator's messages.
@@ -106,23 +115,25 @@ impl Plan {
 }
 
 impl Connection {
-    fn draw(random: &mut Random, clients: usize, servers: usize) -> Connection {
+    fn draw(random: &mut Random, clients: usize, servers: &[bool]) -> Connection {
         let most = [3, 60, 400][below(random, 3)];
-        let mut messages = [random.below(most), random.below(most)];
-        let raw = random.below(6) == 0;
+        let messages = [random.below(most), random.below(most)];
+        let server = below(random, servers.len());
+        let raw = match random.below(10) {
+            0 if servers[server] => Some(Raw::Closes),
+            0 | 1 => Some(Raw::HalfCloses),
+            _ => None,
+        };
         let end = match random.below(6) {
-            _ if raw => End::Bye(0),
+            _ if raw.is_some() => End::Bye(0),
             0 | 1 => End::Bye(0),
             2 => End::Bye(1),
             3 => End::BothBye,
             side => End::Signal(usize::from(side == 5), random.below(most)),
         };
-        if raw {
-            messages[1] = 0;
-        }
         Connection {
             client: below(random, clients),
-            server: below(random, servers),
+            server,
             messages,
             end,
             raw,
