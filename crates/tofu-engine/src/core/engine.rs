@@ -383,6 +383,10 @@ impl<T: Transport> Channel<T> {
             // The kernel tells of room only when there is plenty; a write finds the least.
             self.writable = true;
             self.flush(desk)?;
+            if !self.deadlines.is_past(Timer::WriteStall, desk.now) {
+                // It moved, or failed, which the channel's next turn looks into.
+                return Ok(Progress::Again);
+            }
         }
         match self.deadlines.passed(desk.now) {
             Passed::Nothing => {}

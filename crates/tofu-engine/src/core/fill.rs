@@ -97,7 +97,9 @@ impl<T: Transport> Channel<T> {
             Arrived::Nothing
         } else {
             let start = self.inflow.unload(&mut desk.scratch);
-            let end = self.read_limit(desk, start).min(start + budget.bytes);
+            let end = self
+                .read_limit(desk, start)
+                .min(start.saturating_add(budget.bytes));
             let arrived = self.read_into(&mut desk.scratch[start..end], budget);
             match arrived {
                 Arrived::Bytes(count) => self.cut(desk, start + count, room, budget)?,
