@@ -166,7 +166,7 @@ fn options(random: &mut Random) -> Options {
         .inbox_messages(1 + below(random, 4))
         .inbox_bytes([1, 1_000, 1_000_000][below(random, 3)])
         .turn_messages(1 + below(random, 3))
-        .turn_bytes([1, 100, 100_000][below(random, 3)])
+        .turn_bytes([500, 5_000, 100_000][below(random, 3)])
         .turn_accepts(1 + below(random, 2))
         .large_message([1, 64, 8192][below(random, 3)])
 }
