@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::deadline::Deadline;
 use crate::report::Report;
-use crate::{boundaries, examples, fuzz, models, msrv, process, tidy, workspace};
+use crate::{boundaries, examples, fuzz, models, msrv, process, sim, tidy, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -49,6 +49,7 @@ const STEPS: &[Step] = &[
     step("models", 300, models::smoke),
     step("examples", 420, examples::run),
     step("fuzz", 420, fuzz::smoke),
+    step("sim", 600, sim::smoke),
 ];
 
 fn step_names() -> impl Iterator<Item = &'static str> {

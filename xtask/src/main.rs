@@ -16,6 +16,7 @@ mod models;
 mod msrv;
 mod process;
 mod report;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -52,6 +53,8 @@ enum Command {
     Deny,
     /// Run the fuzz targets for a bounded time
     Fuzz(fuzz::Arguments),
+    /// Run seeds of the simulated network, or look for every planted bug
+    Sim(sim::Arguments),
     /// Run the fault matrix on real sockets
     Chaos(chaos::Arguments),
     /// Run the models of what threads share under many schedules
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Examples => conclude("examples", &examples::run(deadline)),
         Command::Deny => conclude("deny", &deny::run(deadline)),
         Command::Fuzz(arguments) => conclude("fuzz", &fuzz::run(&arguments)),
+        Command::Sim(arguments) => conclude("sim", &sim::run(&arguments)),
         Command::Chaos(arguments) => conclude("chaos", &chaos::run(&arguments)),
         Command::Models(arguments) => conclude("models", &models::run(&arguments, deadline)),
     }

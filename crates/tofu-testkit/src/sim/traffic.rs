@@ -202,7 +202,8 @@ impl Network {
     /// Whether a call says that it would block although it need not; an event follows.
     fn blocks(&mut self, end: End, reading: bool) -> bool {
         let rate = self.faults.would_block;
-        if !self.chance(rate) {
+        // Somebody without a poller could not be told.
+        if self.half(end).owner.is_none() || !self.chance(rate) {
             return false;
         }
         self.tell_later(end, reading);

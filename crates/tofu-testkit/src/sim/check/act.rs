@@ -21,7 +21,8 @@ impl Scenario {
         self.pay_owed(engine)?;
         let seat = self.pick(self.apps[engine].seats.len());
         let weights = &self.plan.weights;
-        let actions: [(u64, Action); 13] = [
+        let raw = if self.plan.raw { weights.raw } else { 0 };
+        let actions: [(u64, Action); 14] = [
             (weights.receive, Action::Receive),
             (weights.post, Action::Post),
             (weights.hello, Action::Hello),
@@ -35,6 +36,7 @@ impl Scenario {
             (weights.destroy, Action::Destroy),
             (weights.shutdown, Action::Shutdown),
             (weights.release, Action::Release),
+            (raw, Action::Raw),
         ];
         let sum = actions.iter().map(|(weight, _)| weight).sum();
         let mut drawn = self.sim.random(sum);
@@ -49,6 +51,7 @@ impl Scenario {
 
     fn perform(&mut self, engine: usize, seat: usize, action: Action) -> Judged {
         match action {
+            Action::Raw => self.act_raw(),
             Action::Receive => {
                 let most = 1 << self.sim.random(8);
                 self.receive(engine, seat, most)
@@ -128,11 +131,7 @@ impl Scenario {
     }
 
     /// One of a few places.
-    fn place(
-        &mut self,
-        tcp: fn(String, u16) -> Address,
-        uds: fn(String) -> Address,
-    ) -> Address {
+    fn place(&mut self, tcp: fn(String, u16) -> Address, uds: fn(String) -> Address) -> Address {
         match self.sim.random(5) {
             which @ 0..3 => tcp(format!("h{which}"), 1),
             which => uds(format!("/s/{which}")),
@@ -245,4 +244,5 @@ enum Action {
     Destroy,
     Shutdown,
     Release,
+    Raw,
 }

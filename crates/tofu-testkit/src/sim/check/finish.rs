@@ -60,8 +60,11 @@ impl Scenario {
         for _ in 0..MOST_STEPS {
             let limit = self.sim.now() + idle;
             match self.sim.step(limit).map_err(|error| error.to_string())? {
-                Step::Turn(engine) => self.serve(engine)?,
-                Step::Passed => {}
+                Step::Turn(engine) => {
+                    self.serve(engine)?;
+                    self.serve_all_raw()?;
+                }
+                Step::Passed => self.serve_all_raw()?,
                 Step::Idle => {
                     self.serve_all()?;
                     if !self.sim.is_busy() {
@@ -74,6 +77,7 @@ impl Scenario {
     }
 
     fn serve_all(&mut self) -> Judged {
+        self.serve_all_raw()?;
         (0..self.apps.len()).try_for_each(|engine| self.serve(engine))
     }
 
@@ -157,7 +161,9 @@ impl Scenario {
 
     fn books_at_rest(&self) -> Judged {
         for (key, channel) in &self.ledger.channels {
-            let peer = channel.peer.and_then(|peer| self.ledger.channels.get(&peer));
+            let peer = channel
+                .peer
+                .and_then(|peer| self.ledger.channels.get(&peer));
             let both = peer.is_some_and(Channel::is_open) && channel.is_open();
             if both && channel.delivered < channel.posted.len() {
                 let (delivered, posted) = (channel.delivered, channel.posted.len());
@@ -170,6 +176,7 @@ impl Scenario {
     /// Everybody says Bye, one way or another.
     fn close_all(&mut self) -> Judged {
         self.sim.note(&[41], format_args!("everything closes"));
+        self.end_raw();
         for engine in 0..self.apps.len() {
             for key in self.channels(engine, |it| !it.signalled) {
                 let channel = &self.ledger.channels[&key];
@@ -275,6 +282,15 @@ impl Scenario {
         Ok(())
     }
 
+    /// Whether this is a raw peer's.
+    fn is_raw(&self, channel: &Channel) -> bool {
+        let first = channel
+            .posted
+            .first()
+            .map(|&serial| &self.ledger.entries[serial]);
+        first.is_some_and(|entry| entry.channel.0 >= self.apps.len())
+    }
+
     /// A ByeRequest that came to an application is answered, unless somebody had enough: then the
     /// channel is closed, confirmed.
     fn is_answered(&self, key: Key, channel: &Channel) -> Judged {
@@ -305,6 +321,10 @@ impl Scenario {
             let connection = &network.connections[end.connection];
             connection.halves.iter().any(|half| half.reset)
         });
-        sender || receiver || ((reset || channel.gone) && !self.plan.quiet)
+        let raw = [Some(channel), peer]
+            .iter()
+            .flatten()
+            .any(|it| self.is_raw(it));
+        sender || receiver || ((reset || channel.gone) && !self.plan.quiet) || (reset && raw)
     }
 }

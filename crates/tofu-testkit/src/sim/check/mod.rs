@@ -10,6 +10,7 @@ mod finish;
 mod ledger;
 mod marks;
 mod plan;
+mod raw;
 mod receive;
 mod scenario;
 

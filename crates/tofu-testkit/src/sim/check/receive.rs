@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tofu_engine::{CloseInfo, Msg, Report};
+use tofu_engine::{Cause, CloseInfo, Msg, Report};
 use tofu_msg::{OpCode, Origin, Status};
 
 use crate::sim::check::ledger::{Fate, Judged, Key, Role};
@@ -77,7 +77,7 @@ impl Scenario {
     }
 
     fn take_report(&mut self, engine: usize, seat: usize, key: Key, msg: &Msg) -> Judged {
-        let status = msg.cause().map_or(Status::SUCCESS, |cause| cause.status());
+        let status = msg.cause().map_or(Status::SUCCESS, Cause::status);
         match msg.report() {
             Some(Report::ListenerReady) => {
                 let serial = self.ledger.serial_of(msg)?;
@@ -155,6 +155,8 @@ impl Scenario {
             Status::CHANNEL_CLOSED => channel.signalled,
             Status::SHUTDOWN_STARTED => self.apps[key.0].shutdown.is_some(),
             Status::PROTOCOL_VIOLATION => self.plan.raw,
+            // A raw peer takes its time to leave.
+            Status::LINGER_TIMEOUT => !listener && (self.plan.raw || !self.plan.quiet),
             Status::ADDRESS_IN_USE => listener,
             Status::CONNECT_FAILED | Status::UDS_PATH_NOT_FOUND => end.is_none() && !listener,
             Status::CONNECT_TIMEOUT => end.is_none() && !listener && !self.plan.quiet,

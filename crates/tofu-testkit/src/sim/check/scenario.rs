@@ -14,6 +14,7 @@ use crate::Random;
 use crate::sim::check::ledger::{Channel, Fate, Judged, Key, Ledger, Role};
 use crate::sim::check::marks::Marks;
 use crate::sim::check::plan::Plan;
+use crate::sim::check::raw::Raw;
 use crate::sim::simulation::Simulation;
 use crate::sim::trace::Tracing;
 
@@ -70,6 +71,7 @@ pub(crate) struct Scenario {
     pub(crate) ledger: Ledger,
     pub(crate) marks: Marks,
     pub(crate) apps: Vec<App>,
+    pub(crate) raw: Vec<Raw>,
     /// Everything is to come to rest: applications take and answer all at once.
     pub(crate) calm: bool,
     /// Somebody was paused, or a clock has jumped: nothing ends by its deadline.
@@ -108,6 +110,7 @@ impl Scenario {
             ledger: Ledger::default(),
             marks: Marks::default(),
             apps,
+            raw: Vec::new(),
             calm: false,
             late: false,
         })
@@ -166,7 +169,9 @@ impl Scenario {
         let more = msg.more();
         self.ledger.entries[serial].more = more;
         match group.sender().post(msg) {
-            Err(error) => self.refused(engine, seat, given, serial, &error).map(|()| false),
+            Err(error) => self
+                .refused(engine, seat, given, serial, &error)
+                .map(|()| false),
             Ok(header) => {
                 let number = usize::from(header.channel_number.value());
                 let key = (engine, number);
@@ -206,7 +211,9 @@ impl Scenario {
         let (op_code, fate) = (entry.op_code, entry.fate);
         let unchanged = message.op_code() == op_code && message.channel_number() == given;
         if self.ledger.serial_of(message) != Ok(serial) || fate != Fate::Kept || !unchanged {
-            return Err(format!("message {serial} was changed by a refusal: {error}"));
+            return Err(format!(
+                "message {serial} was changed by a refusal: {error}"
+            ));
         }
         let key = (engine, usize::from(given.value()));
         let shut = self.apps[engine].shutdown.is_some();
