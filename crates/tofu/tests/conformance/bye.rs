@@ -453,13 +453,13 @@ fn bye_signal_after_own_bye_request(transport: Transport) {
 /// The bye timeout begins afresh with every byte that the peer sends.
 #[test]
 fn a_talking_peer_may_take_its_time_to_answer() {
-    let mut side = Side::start(Options::default().bye_timeout(Duration::from_millis(400)));
+    let mut side = Side::start(Options::default().bye_timeout(Duration::from_millis(900)));
     let place = RawPlace::new(Transport::Tcp);
     let mut line = Line::dialed(&side, &place);
     line.says(&side, bye());
     for id in 1..=4 {
-        // Half of the timeout passes without a word.
-        let silence = side.group.wait_receive(Duration::from_millis(200)).unwrap();
+        // A third of the timeout passes without a word.
+        let silence = side.group.wait_receive(Duration::from_millis(300)).unwrap();
         assert!(silence.is_none(), "{silence:?}");
         line.peer_says(&mut side, Message::new(OpCode::Signal).id(id));
     }

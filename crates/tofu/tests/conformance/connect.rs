@@ -431,7 +431,7 @@ fn acceptor_rejects_with_messages_on_the_way(transport: Transport) {
 fn a_silent_peer_is_no_failure() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut side = Side::start(hasty());
+    let mut side = Side::start(hasty().connect_timeout(LIMIT));
     let host = "127.0.0.1".to_owned();
     let hello = side.hello(&Endpoint::Tcp { host, port });
     let (socket, _) = listener.accept().unwrap();

@@ -21,6 +21,8 @@ on_both! {
     group_destroyed_beside_a_draining_channel,
     group_destroyed_while_connecting,
     group_destroyed_with_grace_while_connecting,
+    posts_while_a_group_is_destroyed,
+    posts_while_an_engine_is_shut_down,
     group_dropped,
     a_neighbour_group_lives_on,
     engine_shut_down,
@@ -32,15 +34,15 @@ on_both! {
     engine_dropped,
 }
 
+/// How late an end with a deadline may be: a second is promised, and another one is the machine's.
+const MARGIN: Duration = Duration::from_secs(2);
+
 /// What posts to a destroyed group, or into it, answer.
 #[track_caller]
 fn assert_destroyed(side_engine: &Reactor, poster: &Poster, channel: ChannelNumber) {
     let posts = [
         Message::new(OpCode::Request).on(channel),
-        hello_to(&Endpoint::Tcp {
-            host: "127.0.0.1".to_owned(),
-            port: 1,
-        }),
+        hello_to(&anywhere()),
     ];
     for message in posts {
         let mut msg = side_engine.message().unwrap();
@@ -57,6 +59,11 @@ fn assert_destroyed(side_engine: &Reactor, poster: &Poster, channel: ChannelNumb
     }
     let refused = poster.update_receiver(None).unwrap_err();
     assert_eq!(refused.kind(), PostErrorKind::InvalidChannelGroup);
+}
+
+/// Nobody gets there.
+fn anywhere() -> Endpoint {
+    Address::tcp_client("127.0.0.1", 1).into_endpoint()
 }
 
 /// A report of nothing lost.
@@ -116,10 +123,7 @@ fn group_destroyed_reports_what_was_not_sent(transport: Transport) {
     let start = Instant::now();
     let report = side.group.destroy(grace);
     let waited = start.elapsed();
-    assert!(
-        waited >= grace && waited < grace + Duration::from_secs(1),
-        "{waited:?}"
-    );
+    assert!(waited >= grace && waited < grace + MARGIN, "{waited:?}");
     assert!(!report.complete);
     assert!(!report.unsent.is_empty());
     let kept = &posted[posted.len() - report.unsent.len()..];
@@ -183,7 +187,7 @@ fn group_destroyed_beside_a_draining_channel(transport: Transport) {
     let grace = Duration::from_millis(100);
     let start = Instant::now();
     let report = side.group.destroy(grace);
-    assert!(start.elapsed() < grace + Duration::from_secs(1));
+    assert!(start.elapsed() < grace + MARGIN);
     assert!(!report.unsent.is_empty() && report.unsent.len() <= posted.len());
     assert_eq!(report.channels, 2, "{report:?}");
     assert_eq!(side.engine.channel_count(), 0);
@@ -224,6 +228,80 @@ fn group_destroyed_with_grace_while_connecting(transport: Transport) {
     assert_clean(&destroying.join().unwrap(), 1);
 }
 
+/// A line that is full, and a message for it.
+fn full_line(transport: Transport) -> (Side, Line, Vec<Message>) {
+    let mut side = Side::start(Options::default().send_queue_messages(4));
+    let line = Line::dialed(&side, &narrow_place(transport));
+    let posted = fill_the_kernel(&mut side, line.channel);
+    (side, line, posted)
+}
+
+/// Waits until this post is refused for another reason than a full queue.
+#[track_caller]
+fn refused_at_last(poster: &Poster, message: &Message) -> PostErrorKind {
+    let mut kind = PostErrorKind::QueueFull;
+    tofu_testkit::wait_until(LIMIT, "the end to begin", || {
+        let refused = poster.post(Msg::from(message.clone())).unwrap_err();
+        kind = refused.kind();
+        assert_eq!(**refused.message(), *message);
+        kind != PostErrorKind::QueueFull
+    });
+    kind
+}
+
+/// The peer reads, and has all that was posted before the end began.
+#[track_caller]
+fn assert_all_sent(line: &mut Line, posted: Vec<Message>) {
+    let (received, end) = line.raw.receive_all(LIMIT);
+    let sent: Vec<_> = posted.into_iter().map(as_on_the_wire).collect();
+    assert!(received == sent, "{} of {}", received.len(), sent.len());
+    assert_eq!(end, tofu_testkit::End::Eof);
+}
+
+/// While the last is being sent nothing more is taken.
+fn posts_while_a_group_is_destroyed(transport: Transport) {
+    let (side, mut line, posted) = full_line(transport);
+    let poster = side.group.poster();
+    let engine = side.engine.clone();
+    let destroying = std::thread::spawn(move || side.group.destroy(LIMIT));
+    let request = Message::new(OpCode::Request).on(line.channel);
+    let kind = refused_at_last(&poster, &request);
+    assert!(!destroying.is_finished());
+    assert!(
+        matches!(
+            kind,
+            PostErrorKind::ChannelClosed | PostErrorKind::InvalidChannelGroup
+        ),
+        "{kind:?}"
+    );
+    let hello = poster.post(Msg::from(hello_to(&anywhere())));
+    assert_eq!(
+        hello.unwrap_err().kind(),
+        PostErrorKind::InvalidChannelGroup
+    );
+    assert_all_sent(&mut line, posted);
+    drop(line);
+    assert_clean(&destroying.join().unwrap(), 1);
+    drop(engine);
+}
+
+fn posts_while_an_engine_is_shut_down(transport: Transport) {
+    let (side, mut line, posted) = full_line(transport);
+    let poster = side.group.poster();
+    let engine = side.engine.clone();
+    let closing = std::thread::spawn(move || engine.shutdown(LIMIT));
+    let request = Message::new(OpCode::Request).on(line.channel);
+    let kind = refused_at_last(&poster, &request);
+    assert!(!closing.is_finished());
+    assert_eq!(kind, PostErrorKind::ShutdownStarted);
+    let hello = poster.post(Msg::from(hello_to(&anywhere())));
+    assert_eq!(hello.unwrap_err().kind(), PostErrorKind::ShutdownStarted);
+    assert_all_sent(&mut line, posted);
+    drop(line);
+    let report = closing.join().unwrap();
+    assert!(report.complete && report.unsent == 0, "{report:?}");
+}
+
 fn group_dropped(transport: Transport) {
     let mut pair = Pair::connected(transport);
     let poster = pair.client.group.poster();
@@ -261,15 +339,12 @@ fn assert_ended(engine: &Reactor, group: &mut ChannelGroup, channel: ChannelNumb
         let start = Instant::now();
         let error = group.wait_receive(timeout).unwrap_err();
         assert!(matches!(error, EngineError::ShutdownStarted), "{error:?}");
-        assert!(start.elapsed() < LIMIT / 5);
+        assert!(start.elapsed() < MARGIN / 2);
     }
     let posts = [
         Message::new(OpCode::Request).on(channel),
         Message::new(OpCode::ByeSignal).on(channel),
-        hello_to(&Endpoint::Tcp {
-            host: "127.0.0.1".to_owned(),
-            port: 1,
-        }),
+        hello_to(&anywhere()),
     ];
     for message in posts {
         assert_eq!(
@@ -346,7 +421,7 @@ fn engine_shut_down_gives_back_what_was_not_sent(transport: Transport) {
     let start = Instant::now();
     let report = side.engine.shutdown(grace);
     let waited = start.elapsed();
-    assert!(waited < grace + Duration::from_secs(1), "{waited:?}");
+    assert!(waited < grace + MARGIN, "{waited:?}");
     assert!(!report.complete, "{report:?}");
     let unsent = side.expect_unsent(&posted, Status::SHUTDOWN_STARTED);
     assert_eq!((report.channels, report.unsent), (1, unsent));
@@ -394,7 +469,7 @@ fn engine_shut_down_while_connecting(transport: Transport) {
 fn engine_shut_down_from_two_threads(transport: Transport) {
     let pair = Pair::connected(transport);
     let reports = std::thread::scope(|scope| {
-        let calls = [Duration::ZERO, LIMIT / 10].map(|grace| {
+        let calls = [Duration::ZERO, LIMIT / 20].map(|grace| {
             let engine = &pair.server.engine;
             scope.spawn(move || engine.shutdown(grace))
         });
@@ -423,7 +498,7 @@ fn group_destroyed_behind_the_shutdown(transport: Transport) {
     let unsent = side.engine.shutdown(Duration::ZERO).unsent;
     let start = Instant::now();
     let report = side.group.destroy(LIMIT);
-    assert!(start.elapsed() < LIMIT / 5, "nothing to wait for");
+    assert!(start.elapsed() < MARGIN / 2, "nothing to wait for");
     assert_eq!(report.unreceived, 1, "{report:?}");
     assert_eq!(report.unsent.len(), unsent);
     let kept = &posted[posted.len() - unsent..];
@@ -479,7 +554,7 @@ fn a_blocked_receiver_is_woken_by_the_shutdown() {
     side.engine.shutdown(Duration::ZERO);
     let (status, woken) = receiver.join().unwrap();
     assert_eq!(status, Status::SHUTDOWN_STARTED);
-    assert!(woken.duration_since(before) < Duration::from_secs(1));
+    assert!(woken.duration_since(before) < MARGIN);
 }
 
 /// Messages outlive their engine.

@@ -300,7 +300,7 @@ fn a_full_queue_is_told_last(transport: Transport) {
 
 fn an_ended_engine_is_told_last(transport: Transport) {
     let bench = Bench::new(transport);
-    bench.side.engine.shutdown(LIMIT / 50);
+    bench.side.engine.shutdown(LIMIT / 100);
     let group = &bench.side.group;
     for (name, message, expected) in faults_of_the_message() {
         for channel in [NO_CHANNEL, UNKNOWN, bench.initiator.channel] {

@@ -7,7 +7,7 @@ use tofu::prelude::*;
 use tofu_testkit::{Random, seed};
 
 use crate::ledger::{Ledger, count, note};
-use crate::traffic::{CHANNELS, LIMIT, Traffic};
+use crate::traffic::{CHANNELS, LIMIT, MARGIN, Traffic};
 
 const RUNS: u64 = 50;
 
@@ -53,7 +53,7 @@ fn run(number: u64, random: &mut Random) -> Ledger {
             std::thread::sleep(pause);
             let start = Instant::now();
             let report = engine.shutdown(grace);
-            assert!(start.elapsed() < grace + Duration::from_secs(1));
+            assert!(start.elapsed() < grace + MARGIN);
             report
         });
         let sent = receive_to_the_end(group, &mut ledger);

@@ -12,6 +12,8 @@ use tofu_testkit::{Random, TempUdsPath};
 use crate::ledger::{Arrivals, id, note};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// How late an end with a deadline may be: a second is promised, and another one is the machine's.
+pub(crate) const MARGIN: Duration = Duration::from_secs(2);
 pub(crate) const CHANNELS: usize = 4;
 pub(crate) const THREADS: u64 = 8;
 
