@@ -22,6 +22,7 @@ const IDLE_TURNS: u32 = 3;
 trait Drive {
     fn event(&mut self, token: Token, readiness: Readiness);
     fn resolved(&mut self, token: Token, result: io::Result<Vec<String>>);
+    fn path_gone(&mut self, token: Token);
     fn turn(&mut self, now: Time);
     fn prepare_sleep(&mut self, now: Time) -> Option<Duration>;
     fn awake(&mut self);
@@ -36,6 +37,10 @@ impl<const WHOLE: bool> Drive for Driver<SimTransport<WHOLE>> {
 
     fn resolved(&mut self, token: Token, result: io::Result<Vec<String>>) {
         Driver::resolved(self, token, result);
+    }
+
+    fn path_gone(&mut self, token: Token) {
+        Driver::path_gone(self, token);
     }
 
     fn turn(&mut self, now: Time) {
@@ -169,6 +174,8 @@ impl Engine {
         for (token, result) in resolved {
             drive.resolved(token, result.map_err(io::Error::from));
         }
+        let lost = network.borrow_mut().lose_path(index);
+        lost.into_iter().for_each(|token| drive.path_gone(token));
         let before = (self.handle.stats().pool_in_use, self.handle.channel_count());
         drive.turn(now);
         drive.check()?;

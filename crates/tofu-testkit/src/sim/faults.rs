@@ -31,6 +31,8 @@ pub struct Faults {
     pub abort_accept: u16,
     /// Registering an accepted connection fails.
     pub register: u16,
+    /// The socket file of a listener is gone: nobody can connect to it any more.
+    pub path_gone: u16,
     /// An engine is not scheduled for a while, as a stopped process.
     pub pause: u16,
     /// The longest such while.

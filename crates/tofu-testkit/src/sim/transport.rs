@@ -152,6 +152,23 @@ impl Network {
         }
     }
 
+    /// Now and then the socket file of one of an engine's listeners is gone.
+    pub(crate) fn lose_path(&mut self, engine: usize) -> Option<Token> {
+        let rate = self.faults.path_gone;
+        if !self.chance(rate) {
+            return None;
+        }
+        let files = self.listeners.iter().filter(|(address, listening)| {
+            let ours = listening.owner.is_some_and(|(owner, _)| owner == engine);
+            ours && address.starts_with("uds") && listening.backlog.is_empty()
+        });
+        let (address, token) = files
+            .map(|(address, it)| (address.clone(), it.owner))
+            .next()?;
+        self.listeners.remove(&address);
+        token.map(|(_, token)| token)
+    }
+
     /// Takes a waiting connection.
     pub(crate) fn take_waiting(&mut self, address: &str) -> Option<End> {
         let listening = self.listeners.get_mut(address)?;

@@ -183,6 +183,7 @@ fn draw_faults(random: &mut Random, quiet: bool) -> Faults {
     faults.no_descriptors = rate(300);
     faults.abort_accept = rate(200);
     faults.register = rate(100);
+    faults.path_gone = rate(20);
     faults.pause = rate(50);
     faults.jump = rate(20);
     faults.drought = Duration::from_millis(1 << random.below(15));

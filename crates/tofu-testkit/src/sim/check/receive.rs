@@ -114,6 +114,10 @@ impl Scenario {
                 });
                 owed.ok_or_else(|| format!("room on {key:?}, where nothing was refused"))
             }
+            Some(Report::UdsPathGone) => {
+                self.marks.hit("notice: uds_path_gone");
+                Ok(())
+            }
             Some(Report::AcceptFailed) => {
                 self.marks.hit("notice: accept_failed");
                 Ok(())
