@@ -182,7 +182,10 @@ impl EventLoop {
     /// Hands the events to the driver; where there were as many as can be taken at once there may
     /// be more, and they too come before any deadline.
     fn take_events(&mut self, events: &mut Events) -> io::Result<()> {
-        for _ in 0..LOOKS {
+        for look in 0..LOOKS {
+            if look > 0 {
+                self.look(events)?;
+            }
             let mut count = 0;
             for event in &*events {
                 count += 1;
@@ -193,9 +196,8 @@ impl EventLoop {
                 }
             }
             if count < EVENTS {
-                return Ok(());
+                break;
             }
-            self.look(events)?;
         }
         Ok(())
     }
