@@ -168,6 +168,9 @@ fn options(random: &mut Random) -> Options {
         .turn_messages(1 + below(random, 3))
         .turn_bytes([500, 5_000, 100_000][below(random, 3)])
         .turn_accepts(1 + below(random, 2))
+        .send_budget([1, 10_000, 100_000_000][below(random, 3)])
+        .receive_budget([1, 10_000, 100_000_000][below(random, 3)])
+        .handshake_bytes([1, 1_000, 100_000_000][below(random, 3)])
         .large_message([1, 64, 8192][below(random, 3)])
 }
 
