@@ -9,13 +9,13 @@ use tofu_msg::{ChannelNumber, MessageId, Status};
 use crate::close::{Cause, CloseInfo};
 use crate::core::channel::{Channel, Ending, Manner};
 use crate::core::deadlines::Timer;
+use crate::core::desk::Desk;
 use crate::core::engine::{Core, Socket};
 use crate::core::lingering::Lingering;
 use crate::core::outgoing::Outgoing;
 use crate::core::time::Time;
 use crate::core::transport::{Stream, Token, Transport};
 use crate::msg::{Msg, Report};
-use crate::shared::Shared;
 use crate::shared::group::GroupId;
 use crate::shared::outbox::Outbox;
 use crate::trace::event;
@@ -47,7 +47,7 @@ impl<T: Transport> Core<T> {
         let text = "the peer closed the connection";
         let cause = Cause::new(Status::PEER_DISCONNECTED, text);
         // No deadline of its own: the write stall bounds a peer that takes nothing.
-        finish_channel(channel, &self.desk.shared, cause, Time::NEVER);
+        finish_channel(channel, &mut self.desk, cause, Time::NEVER);
         self.enqueue(token);
     }
 
@@ -253,10 +253,11 @@ impl<T: Transport> Core<T> {
 /// Takes what has been posted so far and closes the outbox; the channel ends when that is sent.
 pub(crate) fn finish_channel<T: Transport>(
     channel: &mut Channel<T>,
-    shared: &Shared,
+    desk: &mut Desk,
     cause: Cause,
     deadline: Time,
 ) {
+    let shared = &desk.shared;
     if let Some(mut taken) = shared.registry.with(channel.number, Outbox::begin_closing) {
         channel.outgoing.append(&mut taken.outgoing);
         if let Some(signal) = taken.abort {
@@ -267,4 +268,8 @@ pub(crate) fn finish_channel<T: Transport>(
         }
     }
     channel.finish(cause, deadline);
+    if let Some(group) = desk.groups.get_mut(channel.group) {
+        // Whoever waits for room waits in vain from here on.
+        group.shared.make_room();
+    }
 }

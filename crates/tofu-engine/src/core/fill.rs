@@ -13,6 +13,7 @@ use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::conversation::State;
 use crate::core::desk::{Desk, Room};
 use crate::core::flush::disconnected;
+use crate::core::time::Time;
 use crate::core::transport::Transport;
 use crate::msg::Report;
 use crate::shared::inbox::Delivery;
@@ -180,7 +181,15 @@ impl<T: Transport> Channel<T> {
         }
         match self.conversation.state() {
             State::Connecting | State::Greeting | State::ByeSent => Err(self.gone()),
-            State::ByeCrossed if self.conversation.is_confirmed() => Err(Ending::confirmed()),
+            State::ByeCrossed if self.conversation.is_confirmed() => {
+                if self.outgoing.is_empty() {
+                    return Err(Ending::confirmed());
+                }
+                // Our ByeResponse is on its way out, and the peer may still read it.
+                self.input_ended = true;
+                self.finish(Ending::confirmed().cause, Time::NEVER);
+                Ok(())
+            }
             State::ByeCrossed => Err(self.gone()),
             State::Draining => Err(Ending::answered()),
             State::Open | State::ByeReceived => {

@@ -99,7 +99,7 @@ impl<T: Transport> Core<T> {
                     };
                     self.close_channel(token, ending, None);
                 } else {
-                    finish_channel(channel, &self.desk.shared, cause.clone(), deadline);
+                    finish_channel(channel, &mut self.desk, cause.clone(), deadline);
                     let earliest = channel.deadlines.earliest();
                     self.desk
                         .timers
