@@ -163,13 +163,15 @@ fn absent_channels(bench: &Bench) -> Vec<(Message, ChannelNumber, Status)> {
         of(OpCode::HelloResponse).id(1),
         of(OpCode::WelcomeResponse).id(1),
     ] {
-        cases.push((message.clone(), NO_CHANNEL, unknown));
-        cases.push((message.clone(), ChannelNumber::new(65_535), unknown));
-        cases.push((message.clone(), UNKNOWN, unknown));
+        // None of them was ever given out, be it next to those that were or far away.
+        for number in [0, 250, 60_000, 65_535] {
+            cases.push((message.clone(), ChannelNumber::new(number), unknown));
+        }
         cases.extend(others.map(|other| (message.clone(), other, foreign)));
     }
     for message in [hello(), welcome()] {
         cases.push((message.clone(), UNKNOWN, unknown));
+        cases.push((message.clone(), ChannelNumber::new(250), unknown));
         cases.extend(others.map(|other| (message.clone(), other, foreign)));
     }
     cases
