@@ -112,10 +112,11 @@ fn start(row: &Row, extent: &Extent) -> Result<Process> {
     let mut child = command.spawn().context("cannot start the row's process")?;
     let lifeline = child.stdin.take();
     let stdout = child.stdout.take().context("the row has no output")?;
+    let (lines, _) = read_lines(stdout);
     Ok(Process {
         child,
         _lifeline: lifeline,
-        lines: read_lines(stdout),
+        lines,
     })
 }
 

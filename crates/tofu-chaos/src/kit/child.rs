@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::LIMIT;
-use super::lines::read_lines;
+use super::lines::{End, read_lines};
 
 /// A running child; killed when it is dropped.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct Child {
     process: std::process::Child,
     input: ChildStdin,
     lines: Receiver<String>,
+    end: End,
 }
 
 impl Child {
@@ -40,15 +41,22 @@ impl Child {
         let mut process = command.spawn().context("cannot start a child")?;
         let input = process.stdin.take().context("a child without input")?;
         let output = process.stdout.take().context("a child without output")?;
+        let (lines, end) = read_lines(output);
         Ok(Child {
             process,
             input,
-            lines: read_lines(output),
+            lines,
+            end,
         })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// When the child's output ended, as it does when a process dies.
+    pub(crate) fn ended_at(&self) -> Option<Instant> {
+        self.end.get().copied()
     }
 
     /// Tells the child what to do.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tofu::prelude::*;
-use tofu_testkit::RawPeer;
+use tofu_testkit::{End, RawPeer};
 
 use super::{Extent, progress};
 use crate::kit::raw::dial;
@@ -13,6 +13,10 @@ use crate::kit::side::{BOTH, Side, Transport};
 use crate::kit::sink::Sink;
 use crate::kit::{LIMIT, measure, milliseconds};
 use crate::outcome::{Facts, Outcome};
+
+/// A handshake timeout, and a shortage that lasts 4 s longer.
+const HANDSHAKE: &str = "--timeouts=2000";
+const LONG: Duration = Duration::from_secs(6);
 
 /// Connections that want in: more than there are descriptors.
 const GUESTS: usize = 100;
@@ -32,6 +36,10 @@ pub(crate) fn run(extent: &Extent) -> Result<Outcome> {
         for round in 0..extent.pick(1, 5) {
             progress(&format!("{transport} round {round}"));
             starve(transport, &mut facts).with_context(|| transport.to_string())?;
+        }
+        if extent.all {
+            progress(&format!("{transport}, for long"));
+            shed(transport, &mut facts).with_context(|| transport.to_string())?;
         }
     }
     Ok(facts.outcome())
@@ -83,6 +91,31 @@ fn starve(transport: Transport, facts: &mut Facts) -> Result<()> {
     honest.round_trip(channel)?;
     let mut newcomer = honest.sibling()?;
     newcomer.connect(&sink.endpoint)?;
+    Ok(())
+}
+
+/// When the shortage lasts longer than the handshake timeout, those who wait are shown out: one a
+/// second, so that they learn it and the backlog does not stay full of the hopeless.
+fn shed(transport: Transport, facts: &mut Facts) -> Result<()> {
+    let sink = Sink::start(transport, &["--descriptors=64", HANDSHAKE])?;
+    let mut honest = Side::start(Options::default())?;
+    let channel = honest.connect(&sink.endpoint)?;
+    let guests: Vec<RawPeer> = (0..GUESTS)
+        .map(|_| dial(&sink.endpoint))
+        .collect::<Result<_>>()?;
+    std::thread::sleep(LONG);
+    let mut shown_out = 0;
+    for mut guest in guests {
+        // First the answer of those who are inside.
+        while let Ok(Some(_)) = guest.receive_frame(Duration::from_millis(2)) {}
+        let (_, end) = guest.receive_all(Duration::from_millis(2));
+        shown_out += usize::from(end != End::Timeout);
+    }
+    honest.round_trip(channel)?;
+    facts.check(
+        (2..=6).contains(&shown_out),
+        format!("{shown_out} shown out in 6 s"),
+    );
     Ok(())
 }
 

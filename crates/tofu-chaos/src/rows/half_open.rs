@@ -1,6 +1,8 @@
 //! Row 3: the peer is there and nothing gets through, in a network of this row's own.
 //!
-//! Three channels of one engine: an idle one, which only the keepalive can judge; one with bytes
+//! Three channels of one engine: an idle one, which the keepalive gives up when a question asked
+//! behind the user timeout stays unanswered (on Linux that timeout takes the place of the number of
+//! questions); one with bytes
 //! under way, which the kernel gives up; and one with a full queue, which is the write stall's.
 
 use std::sync::Arc;
@@ -59,7 +61,7 @@ pub(crate) fn run(extent: &Extent) -> Result<Outcome> {
     let mut collector = Collector::default();
     for (name, channel, configured) in [
         ("full queue", flooded, STALL),
-        ("idle", idle, IDLE + INTERVAL * PROBES),
+        ("idle", idle, USER_TIMEOUT + INTERVAL),
         ("bytes under way", underway, USER_TIMEOUT),
     ] {
         progress(name);

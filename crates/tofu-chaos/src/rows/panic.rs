@@ -105,7 +105,7 @@ mod planted {
     /// Fills the channel's queue and the kernel behind it.
     fn fill(side: &Side, channel: ChannelNumber) -> Result<()> {
         let mut waited = 0;
-        while waited < 3 {
+        while waited < 20 {
             let mut message = side.message(OpCode::Signal, channel)?;
             message.body_mut().append(&[1; 60_000])?;
             if side.group.post(message).is_err() {
