@@ -8,8 +8,8 @@ use tofu_msg::{ChannelNumber, MessageId, Status};
 use crate::close::{Cause, CloseInfo};
 use crate::core::attempt::Attempt;
 use crate::core::census::Admission;
-use crate::core::conversation::Conversation;
-use crate::core::deadlines::{Deadlines, Timer};
+use crate::core::conversation::{Conversation, State};
+use crate::core::deadlines::{Deadlines, Passed, Timer};
 use crate::core::desk::Desk;
 use crate::core::inflow::Inflow;
 use crate::core::outgoing::Outgoing;
@@ -189,6 +189,34 @@ impl<T: Transport> Channel<T> {
         } else {
             received
         })
+    }
+
+    /// A moment of this channel has come: one of its deadlines, or one that has been pushed back.
+    pub(crate) fn timer(&mut self, desk: &mut Desk, transport: &mut T) -> Result<Progress, Ending> {
+        if self.deadlines.is_past(Timer::WriteStall, desk.now) {
+            // The kernel tells of room only when there is plenty; a write finds the least.
+            self.writable = true;
+            self.flush(desk)?;
+            if !self.deadlines.is_past(Timer::WriteStall, desk.now) {
+                // It moved, or failed, which the channel's next turn looks into.
+                return Ok(Progress::Again);
+            }
+        }
+        match self.deadlines.passed(desk.now) {
+            Passed::Nothing => {}
+            Passed::Retry => self.try_next_target(desk, transport)?,
+            Passed::End(cause, manner) => return Err(Ending { cause, manner }),
+            Passed::Finish => {
+                return Err(match self.finishing.take() {
+                    Some(cause) if self.conversation.state() != State::Draining => Ending {
+                        cause,
+                        manner: Manner::Linger,
+                    },
+                    _ => Ending::answered(),
+                });
+            }
+        }
+        Ok(Progress::Waiting)
     }
 
     /// Nothing more will be posted: the channel closes for `cause` when all is sent, at the

@@ -10,9 +10,7 @@ use tofu_msg::{ChannelNumber, Status};
 
 use crate::close::Cause;
 use crate::core::census::Census;
-use crate::core::channel::{Channel, Ending, Manner, Progress};
-use crate::core::conversation::State;
-use crate::core::deadlines::{Passed, Timer};
+use crate::core::channel::{Channel, Ending, Progress};
 use crate::core::desk::{Desk, Room};
 use crate::core::lingering::Lingering;
 use crate::core::listener::Listener;
@@ -373,35 +371,5 @@ impl<T: Transport> Core<T> {
 fn fail_if_asked(work: &Work) {
     if work.panic {
         std::panic::panic_any("a planted panic");
-    }
-}
-
-impl<T: Transport> Channel<T> {
-    /// A moment of this channel has come: one of its deadlines, or one that has been pushed back.
-    fn timer(&mut self, desk: &mut Desk, transport: &mut T) -> Result<Progress, Ending> {
-        if self.deadlines.is_past(Timer::WriteStall, desk.now) {
-            // The kernel tells of room only when there is plenty; a write finds the least.
-            self.writable = true;
-            self.flush(desk)?;
-            if !self.deadlines.is_past(Timer::WriteStall, desk.now) {
-                // It moved, or failed, which the channel's next turn looks into.
-                return Ok(Progress::Again);
-            }
-        }
-        match self.deadlines.passed(desk.now) {
-            Passed::Nothing => {}
-            Passed::Retry => self.try_next_target(desk, transport)?,
-            Passed::End(cause, manner) => return Err(Ending { cause, manner }),
-            Passed::Finish => {
-                return Err(match self.finishing.take() {
-                    Some(cause) if self.conversation.state() != State::Draining => Ending {
-                        cause,
-                        manner: Manner::Linger,
-                    },
-                    _ => Ending::answered(),
-                });
-            }
-        }
-        Ok(Progress::Waiting)
     }
 }
