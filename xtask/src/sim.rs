@@ -20,7 +20,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 const RUN_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long seeds are run within `ci`.
-const SMOKE_SECONDS: u64 = 60;
+const SMOKE_SECONDS: u64 = 45;
 
 /// The program, and the features of the test kit that it is built with.
 const PROGRAM: &str = "simulate";
