@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tofu::prelude::*;
 use tofu_testkit::RawPeer;
 
-use crate::harness::{Build, SHORT, Side, Transport, assert_waited, frame, hello_to};
+use crate::harness::{Build, SHORT, Side, Transport, assert_waited, frame, hello_to, requests};
 use crate::peers::{Line, expect_turned_away};
 use crate::run::on_both;
 
@@ -13,6 +13,8 @@ on_both! {
     handshake_timeout_of_one_who_is_silent,
     handshake_timeout_of_one_who_sends_byte_by_byte,
     handshake_timeout_is_over_with_the_hello,
+    handshake_timeout_stands_still_while_the_inbox_is_full,
+    handshake_timeout_stands_still_while_the_pool_is_empty,
     pending_handshakes_evict_the_oldest,
     pending_handshakes_do_not_count_who_has_said_hello,
     handshake_bytes_stop_the_newest,
@@ -75,6 +77,39 @@ fn handshake_timeout_is_over_with_the_hello(transport: Transport) {
     expect_turned_away(&mut RawPeer::connect(&listening.endpoint).unwrap());
     line.echo(&mut side);
     assert_eq!(side.stats().timeouts, 1);
+}
+
+/// One whose HelloRequest is there, and we are the ones who do not read it.
+fn stands_still(transport: Transport, options: Options) {
+    let mut side = Side::start(options.handshake_timeout(SHORT));
+    let listening = side.listen(transport);
+    let line = Line::accepted(&mut side, &listening);
+    line.raw.send(&requests(1..=9, 10)).unwrap();
+    side.turn();
+    let patient = RawPeer::connect(&listening.endpoint).unwrap();
+    patient.hello(&listening.endpoint).unwrap();
+    side.pass(SHORT * 2);
+    let mut hello = false;
+    let mut ids = Vec::new();
+    while ids.len() < 9 || !hello {
+        let msg = side.next();
+        match msg.op_code() {
+            OpCode::HelloRequest => hello = true,
+            OpCode::Request => ids.push(msg.message_id().value()),
+            _ => assert_eq!(msg.status(), Status::POOL_EMPTY, "{msg:?}"),
+        }
+    }
+    assert_eq!(ids, (1..=9).collect::<Vec<_>>());
+    assert_eq!(side.stats().handshakes_failed, 0);
+}
+
+fn handshake_timeout_stands_still_while_the_inbox_is_full(transport: Transport) {
+    stands_still(transport, Options::default().inbox_messages(2));
+}
+
+fn handshake_timeout_stands_still_while_the_pool_is_empty(transport: Transport) {
+    let options = Options::default().pool_initial(1).pool_maximum(4);
+    stands_still(transport, options);
 }
 
 fn pending_handshakes_evict_the_oldest(transport: Transport) {

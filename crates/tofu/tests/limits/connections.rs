@@ -15,6 +15,7 @@ on_both! {
     connections_per_listener_one_more_is_turned_away,
     channels_exhausted_by_a_post,
     channels_exhausted_by_a_connection,
+    channels_exhausted_by_many_at_once,
 }
 
 /// One who connects so is turned away, which is counted and of which the listener tells.
@@ -236,6 +237,49 @@ fn channels_exhausted_by_a_connection(transport: Transport) {
     lines.push(Line::accepted(&mut side, &listening));
     for line in &mut lines {
         line.echo(&mut side);
+    }
+}
+
+/// As many get in as there are, whoever posts; and again when those have left.
+fn channels_exhausted_by_many_at_once(transport: Transport) {
+    const CHANNELS: usize = 40;
+    let mut side = Side::start(Options::default().channels(CHANNELS));
+    let place = Place::new(transport);
+    let _filler = place.fill_backlog();
+    for _ in 0..3 {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let poster = side.group.poster();
+                let hellos: Vec<_> = (0..CHANNELS)
+                    .map(|_| side.pooled(hello_to(place.endpoint())))
+                    .collect();
+                std::thread::spawn(move || {
+                    let posted = hellos.into_iter().map(|hello| poster.post(hello));
+                    posted.collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let mut channels = Vec::new();
+        for posted in threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+        {
+            match posted {
+                Ok(header) => channels.push(header.channel_number),
+                Err(error) => assert_eq!(error.kind(), PostErrorKind::ChannelsExhausted),
+            }
+        }
+        assert_eq!(channels.len(), CHANNELS);
+        for &channel in &channels {
+            side.post(Message::new(OpCode::ByeSignal).on(channel));
+        }
+        while !channels.is_empty() {
+            let msg = side.next();
+            if msg.close_info().is_some() {
+                channels.retain(|&channel| channel != msg.channel_number());
+            }
+        }
+        assert_eq!(side.engine.channel_count(), 0);
     }
 }
 

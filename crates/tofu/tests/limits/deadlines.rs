@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use tofu::prelude::*;
 
-use crate::harness::{Build, LIMIT, SHORT, Side, Transport, assert_waited, frame, request};
+use crate::harness::{
+    Build, LIMIT, SHORT, Side, Transport, assert_waited, frame, request, requests,
+};
 use crate::peers::{Line, Place};
 use crate::run::on_both;
 
@@ -17,6 +19,9 @@ on_both! {
     bye_timeout_begins_afresh_with_every_byte,
     bye_timeout_begins_when_the_bye_is_out,
     bye_timeout_is_over_with_the_answer,
+    hello_response_timeout_stands_still_while_the_inbox_is_full,
+    bye_timeout_stands_still_while_the_inbox_is_full,
+    idle_timeout_stands_still_while_the_inbox_is_full,
     idle_timeout_of_a_silent_channel,
     idle_timeout_is_put_off_by_either_direction,
 }
@@ -151,6 +156,43 @@ fn bye_timeout_is_over_with_the_answer(transport: Transport) {
     side.pass(SHORT * 2);
     side.expect_nothing();
     assert_eq!(side.stats().timeouts, 0);
+}
+
+/// The peer has sent this, in time, and we are the ones who do not read it.
+fn stands_still(transport: Transport, options: Options, first: Option<OpCode>, then: OpCode) {
+    let mut side = Side::start(options.inbox_messages(1));
+    let listening = side.listen(transport);
+    let place = Place::new(transport);
+    let mut line = Line::dialed(&side, &place);
+    let filler = Line::accepted(&mut side, &listening);
+    if let Some(first) = first {
+        line.says(&side, Message::new(first).id(7));
+    }
+    filler.raw.send(&requests(1..=2, 10)).unwrap();
+    side.turn();
+    let message = Message::new(then).id(7);
+    line.raw.send_frame(&message).unwrap();
+    side.pass(SHORT * 2);
+    side.expect_peer(filler.channel, &request(1, 10));
+    side.expect_peer(filler.channel, &request(2, 10));
+    side.expect_peer(line.channel, &message);
+    assert_eq!(side.stats().timeouts, 0);
+}
+
+fn hello_response_timeout_stands_still_while_the_inbox_is_full(transport: Transport) {
+    let options = Options::default().hello_response_timeout(SHORT);
+    stands_still(transport, options, None, OpCode::HelloResponse);
+}
+
+fn bye_timeout_stands_still_while_the_inbox_is_full(transport: Transport) {
+    let (bye, answer) = (OpCode::ByeRequest, OpCode::ByeResponse);
+    let options = Options::default().bye_timeout(SHORT);
+    stands_still(transport, options, Some(bye), answer);
+}
+
+fn idle_timeout_stands_still_while_the_inbox_is_full(transport: Transport) {
+    let options = Options::default().idle_timeout(SHORT);
+    stands_still(transport, options, None, OpCode::Signal);
 }
 
 fn idle_timeout_of_a_silent_channel(transport: Transport) {

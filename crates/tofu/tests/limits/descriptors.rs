@@ -1,13 +1,12 @@
 //! What takes a process of its own, for it changes what all tests of a process share: descriptors
 //! that run out, and a host that dies of a broken pipe.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tofu::prelude::*;
 use tofu_testkit::RawPeer;
 
+use crate::child::{child_of, plainly, run_child, with_role};
 use crate::harness::{LIMIT, SHORT, Side, Transport, request, requests};
 use crate::peers::{Line, Place};
 use crate::run::on_both;
@@ -22,41 +22,6 @@ use crate::run::on_both;
 on_both! {
     no_descriptors_left_others_are_served_and_accepting_resumes,
     no_descriptors_left_for_long_connections_are_shed,
-}
-
-/// Set in a process that was started for a part of one test: which part, and an argument.
-const ROLE: &str = "TOFU_LIMITS_ROLE";
-
-/// The argument, if this process was started for this part.
-pub(crate) fn child_of(role: &str) -> Option<String> {
-    let given = env::var(ROLE).ok()?;
-    given
-        .strip_prefix(role)?
-        .strip_prefix('=')
-        .map(str::to_owned)
-}
-
-/// `command` with this program, this test and this part behind it.
-fn with_role(mut command: Command, test: &str, (role, argument): (&str, &str)) -> Command {
-    command
-        .arg(env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(ROLE, format!("{role}={argument}"));
-    command
-}
-
-/// Runs a part of a test in a process of its own, to a good end.
-pub(crate) fn run_child(command: Command, test: &str, role: (&str, &str)) {
-    let output = with_role(command, test, role).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let survived = output.status.success() && text.contains("1 passed");
-    assert!(survived, "{}\n{text}\n{errors}", output.status);
-}
-
-/// Runs this program; the command takes the arguments behind it.
-fn plainly() -> Command {
-    Command::new("env")
 }
 
 const DESCRIPTORS: u64 = 64;
@@ -152,13 +117,9 @@ fn serve(transport: Transport, argument: &str, options: Options) {
     if argument != format!("{transport:?}") {
         return;
     }
-    let limit = Rlimit {
-        current: Some(DESCRIPTORS),
-        maximum: getrlimit(Resource::Nofile).maximum,
-    };
     let mut side = Side::start(options);
     let listening = side.listen(transport);
-    setrlimit(Resource::Nofile, limit).unwrap();
+    limit_descriptors(Some(DESCRIPTORS));
     println!("endpoint {}", listening.endpoint);
     let (ended, end) = mpsc::channel();
     std::thread::spawn(move || {
@@ -202,6 +163,7 @@ fn no_descriptors_left_others_are_served_and_accepting_resumes(transport: Transp
         return serve(transport, &argument, Options::default());
     }
     let test = "no_descriptors_left_others_are_served_and_accepting_resumes";
+    let begun = Instant::now();
     let server = Server::start(test, transport);
     let mut honest = server.connect();
     assert!(served(&mut honest, 1, LIMIT));
@@ -224,12 +186,14 @@ fn no_descriptors_left_others_are_served_and_accepting_resumes(transport: Transp
     }
     let elapsed = start.elapsed();
     assert!(
-        elapsed < Duration::from_secs(3),
+        elapsed < Duration::from_secs(2),
         "resumed after {elapsed:?}"
     );
     assert!(served(&mut honest, 20, LIMIT));
     let [failed, told, shed] = server.end();
+    let seconds = begun.elapsed().as_secs();
     assert!(told >= 1 && told <= failed, "{failed} {told}");
+    assert!(told <= seconds + 1, "{told} in {seconds} s");
     assert_eq!(shed, 0);
 }
 
@@ -253,6 +217,53 @@ fn no_descriptors_left_for_long_connections_are_shed(transport: Transport) {
     let [failed, told, shed] = server.end();
     assert!(told >= 1 && told <= failed, "{failed} {told}");
     assert!((1..20).contains(&shed), "{shed}");
+}
+
+/// From now on this process gets so many descriptors, and `None` means as many as it may.
+fn limit_descriptors(current: Option<u64>) {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = current.or(maximum);
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+}
+
+/// What needs a socket fails for want of one, by itself alone, and does not later.
+#[test]
+fn no_descriptors_left_nothing_new_begins() {
+    const EMFILE: Option<i32> = Some(24);
+    if child_of("NOTHING_NEW").is_none() {
+        let test = "descriptors::no_descriptors_left_nothing_new_begins";
+        return run_child(plainly(), test, ("NOTHING_NEW", ""));
+    }
+    let mut side = Side::start(Options::default());
+    let places = [Place::new(Transport::Tcp), Place::new(Transport::Uds)];
+    let mut line = Line::dialed(&side, &places[0]);
+    let next = File::open("/").unwrap().as_raw_fd();
+    limit_descriptors(Some(u64::try_from(next).unwrap()));
+    for place in &places {
+        let hello = side.hello(place.endpoint());
+        let (notice, msg) = side.expect_engine(hello.channel_number());
+        assert_eq!(notice, Notice::ConnectFailed);
+        let cause = msg.cause().unwrap();
+        assert_eq!(cause.status(), Status::CONNECT_FAILED, "{cause}");
+        assert_eq!(cause.os_error(), EMFILE);
+        side.expect_closed(hello.channel_number(), Status::CONNECT_FAILED);
+    }
+    let mut welcome = Message::default();
+    let address = Address::tcp_server("127.0.0.1", 0);
+    address.format(&mut welcome).unwrap();
+    let welcome = side.post(welcome);
+    let (notice, msg) = side.expect_engine(welcome.channel_number());
+    assert_eq!(notice, Notice::ListenFailed);
+    assert_eq!(msg.cause().unwrap().os_error(), EMFILE);
+    side.expect_closed(welcome.channel_number(), Status::LISTEN_FAILED);
+    let error = Reactor::start(Options::default()).unwrap_err();
+    assert!(matches!(error, EngineError::NotStarted(_)), "{error}");
+    line.echo(&mut side);
+    limit_descriptors(None);
+    for place in &places {
+        Line::dialed(&side, place);
+    }
+    side.listen_on(&address);
 }
 
 /// Whether a broken pipe ends this process: the signal is neither ignored nor caught.

@@ -3,13 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tofu::prelude::*;
 use tofu_testkit::{RawPeer, TempUdsPath};
 
-use crate::descriptors::{child_of, run_child};
+use crate::child::{child_of, run_alone};
 use crate::harness::{Build, SHORT, Side, Transport, request, requests};
 use crate::peers::{Line, Place};
 use crate::run::on_both;
@@ -51,22 +50,8 @@ fn a_socket_that_meets_itself_is_refused() {
         assert_eq!(side.stats().connects_failed, 1);
         return;
     }
-    let prepare = "ip link set lo up && echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range";
-    let mut alone = Command::new("unshare");
-    alone.args(["--net", "--map-root-user", "sh", "-c"]);
-    if !alone
-        .arg(prepare)
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        println!("not tested: this system gives no network of one's own");
-        return;
-    }
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--map-root-user", "sh", "-c"]);
-    command.arg(format!("{prepare} && exec \"$0\" \"$@\""));
-    run_child(
-        command,
+    run_alone(
+        "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range",
         "kernel::a_socket_that_meets_itself_is_refused",
         ("SELF_CONNECT", "40000"),
     );

@@ -9,6 +9,7 @@
 
 mod accept;
 mod budgets;
+mod child;
 mod connections;
 mod deadlines;
 mod descriptors;
@@ -18,6 +19,7 @@ mod frames;
 mod harness;
 mod inbox;
 mod kernel;
+mod names;
 mod peers;
 mod pool;
 mod post_timeout;

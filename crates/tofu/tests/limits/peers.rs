@@ -180,6 +180,12 @@ impl Line {
         }
     }
 
+    /// Everything that was posted has been received.
+    #[track_caller]
+    pub(crate) fn expect_nothing_more(&mut self, side: &Side) {
+        self.says(side, request(8_888, 8));
+    }
+
     /// Posts requests of so many bytes each until the peer's kernel takes no more and the next is
     /// refused for a full queue, which is not kept. All ids that were taken, counted from `first`.
     #[track_caller]

@@ -1,14 +1,17 @@
 //! The pool: what it holds, what it stops at, and who is told once.
 
 use tofu::prelude::*;
+use tofu_testkit::RawPeer;
 
 use crate::harness::{Build, Listening, Side, Transport, request, requests};
-use crate::peers::Line;
+use crate::peers::{Line, Place};
 use crate::run::on_both;
 
 on_both! {
     pool_maximum_counts_what_waits_in_the_inbox,
     pool_maximum_stops_reading_until_messages_return,
+    pool_maximum_counts_large_messages,
+    pool_maximum_does_not_count_what_waits_to_be_sent,
     pool_maximum_of_one,
     pool_maximum_half_of_it_for_a_group,
     pool_maximum_episodes_are_told_once,
@@ -131,6 +134,47 @@ fn pool_maximum_stops_reading_until_messages_return(transport: Transport) {
     line.says(&side, request(77, 7));
     drop(held);
     line.echo(&mut side);
+}
+
+/// As exactly as small ones.
+fn pool_maximum_counts_large_messages(transport: Transport) {
+    let mut side = Side::start(Options::default().pool_initial(1).pool_maximum(8));
+    let listening = side.listen(transport);
+    let Line { channel, raw } = Line::accepted(&mut side, &listening);
+    let sender = std::thread::spawn(move || {
+        raw.send(&requests(1..=20, 30_000)).unwrap();
+        raw
+    });
+    while side.stats().pauses_pool_empty == 0 {
+        side.turn();
+    }
+    side.turn();
+    assert_eq!(side.stats().pool_in_use, 4, "the group's half");
+    let raw = RawPeer::connect(&listening.endpoint).unwrap();
+    let mut line = Line { channel, raw };
+    expect_all(&mut side, &line, 1..=20);
+    line.raw = sender.join().unwrap();
+    side.take_pool_notices();
+    line.echo(&mut side);
+}
+
+/// Peers that take nothing do not stop those who send.
+fn pool_maximum_does_not_count_what_waits_to_be_sent(transport: Transport) {
+    let mut side = Side::start(Options::default().pool_initial(1).pool_maximum(4));
+    let place = Place::narrow(transport);
+    let stuck = Line::dialed(&side, &place);
+    let clogged = stuck.clog(&side);
+    for id in clogged + 1..clogged + 20 {
+        side.post(request(id, 60_000).on(stuck.channel));
+        side.post(request(id, 10).on(stuck.channel));
+    }
+    assert!(side.stats().queued_messages > 20);
+    assert_eq!(side.stats().pool_in_use, 0);
+    let listening = side.listen(transport);
+    let mut line = Line::accepted(&mut side, &listening);
+    line.echo(&mut side);
+    line.raw.send(&requests(1..=50, 9)).unwrap();
+    expect_all(&mut side, &line, 1..=50);
 }
 
 fn pool_maximum_of_one(transport: Transport) {

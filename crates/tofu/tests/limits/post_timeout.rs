@@ -17,6 +17,8 @@ on_both! {
     post_timeout_passes_without_room,
     post_timeout_ends_with_the_channel,
     post_timeout_ends_with_the_peer,
+    post_timeout_ends_when_only_the_rest_is_sent,
+    post_timeout_ends_with_the_grace_of_a_shutdown,
     post_timeout_ends_with_the_group,
     post_timeout_ends_with_the_engine,
     post_timeout_without_need_does_not_wait,
@@ -162,6 +164,34 @@ fn post_timeout_ends_with_the_peer(transport: Transport) {
     full.expect_refused(posted, PostErrorKind::ChannelClosed);
     full.expect_end(Status::PEER_DISCONNECTED);
     full.side.expect_nothing();
+}
+
+/// The peer has ended its direction and does not read: what is queued may still be sent, but
+/// nothing can be posted any more, however much room there will be.
+fn post_timeout_ends_when_only_the_rest_is_sent(transport: Transport) {
+    let mut full = Full::new(transport);
+    let posted = full.waiting();
+    let start = Instant::now();
+    full.line.raw.shutdown_write().unwrap();
+    full.side.turn();
+    // This takes the end of the peer's messages.
+    full.side.expect_nothing();
+    full.expect_refused(posted, PostErrorKind::ChannelClosed);
+    assert!(start.elapsed() < LIMIT / 2, "{:?}", start.elapsed());
+    full.line.expect_ids(1..=full.last);
+    let channel = full.line.channel;
+    full.side.expect_closed(channel, Status::PEER_DISCONNECTED);
+}
+
+fn post_timeout_ends_with_the_grace_of_a_shutdown(transport: Transport) {
+    let mut full = Full::new(transport);
+    let posted = full.waiting();
+    let start = Instant::now();
+    let report = full.side.engine.shutdown(SHORT);
+    assert_eq!(report.unsent, 4);
+    full.expect_refused(posted, PostErrorKind::ShutdownStarted);
+    assert!(start.elapsed() < LIMIT / 2, "{:?}", start.elapsed());
+    full.expect_end(Status::SHUTDOWN_STARTED);
 }
 
 fn post_timeout_ends_with_the_group(transport: Transport) {

@@ -38,7 +38,7 @@ pub(crate) fn run_on_both(test: fn(Transport)) {
         let stood_still = gauge.stop();
         match outcome {
             Ok(()) => return,
-            Err(error) if stood_still < SHORT / 5 || attempt == ATTEMPTS => panic!("{error}"),
+            Err(error) if stood_still < SHORT / 2 || attempt == ATTEMPTS => panic!("{error}"),
             Err(error) => println!("once more after {stood_still:?} of standing still: {error}"),
         }
     }

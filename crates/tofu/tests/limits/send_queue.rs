@@ -1,5 +1,7 @@
 //! What a channel's send queue holds, and what happens to one message more.
 
+use std::thread::JoinHandle;
+
 use tofu::prelude::*;
 
 use crate::harness::{Build, Side, Transport, request};
@@ -12,6 +14,7 @@ on_both! {
     send_queue_bytes_one_more_is_refused,
     send_queue_bytes_an_empty_queue_takes_any_message,
     send_queue_messages_no_refusal_no_notice,
+    send_queue_messages_posted_by_many_at_once,
 }
 
 /// Filled, refused, told of room and filled again; the peer has everything, once and in order.
@@ -110,6 +113,48 @@ fn send_queue_messages_no_refusal_no_notice(transport: Transport) {
     line.expect_ids(1..=500);
     side.expect_nothing();
     assert_eq!(side.stats().posts_refused, 0);
+}
+
+/// Never more than there may be, and each that was taken gets there once, in its poster's order.
+fn send_queue_messages_posted_by_many_at_once(transport: Transport) {
+    const QUEUE: usize = 10;
+    let side = Side::start(Options::default().send_queue_messages(QUEUE));
+    let place = Place::narrow(transport);
+    let mut line = Line::dialed(&side, &place);
+    let threads: Vec<_> = (1..=4_u64)
+        .map(|thread| {
+            let (poster, channel) = (side.group.poster(), line.channel);
+            std::thread::spawn(move || {
+                let mut taken = Vec::new();
+                for id in thread * 1_000..thread * 1_000 + 300 {
+                    let message = request(id, 5_000).on(channel);
+                    match poster.post(Msg::from(message)) {
+                        Ok(_) => taken.push(id),
+                        Err(error) => assert_eq!(error.kind(), PostErrorKind::QueueFull),
+                    }
+                }
+                taken
+            })
+        })
+        .collect();
+    while !threads.iter().all(JoinHandle::is_finished) {
+        assert!(side.stats().queued_messages <= QUEUE);
+    }
+    let mut taken: Vec<Vec<u64>> = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect();
+    let count: usize = taken.iter().map(Vec::len).sum();
+    assert!((QUEUE..1_200).contains(&count), "{count}");
+    for ids in &mut taken {
+        ids.reverse();
+    }
+    for _ in 0..count {
+        let id = line.receive_id();
+        let poster = usize::try_from(id / 1_000 - 1).unwrap();
+        assert_eq!(taken[poster].pop(), Some(id));
+    }
+    line.expect_nothing_more(&side);
 }
 
 /// Nothing is queued beyond a ByeSignal, which passes a full queue; all comes back in order.

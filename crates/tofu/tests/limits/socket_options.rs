@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use socket2::{SockAddr, Socket};
 use tofu::prelude::*;
 use tofu_testkit::TempUdsPath;
 
+use crate::child::{child_of, run_alone};
 use crate::harness::{Listening, Side, Transport};
 use crate::peers::{Line, Place};
 
@@ -65,6 +67,32 @@ fn keepalive_idle_interval_and_probes() {
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), 5);
         assert!(socket.tcp_nodelay().unwrap());
     }
+}
+
+/// In a network whose one link goes down. (With a user timeout, that takes the probes' place.)
+#[test]
+fn keepalive_probes_find_out_that_a_peer_is_gone() {
+    if child_of("UNREACHABLE").is_none() {
+        let test = "socket_options::keepalive_probes_find_out_that_a_peer_is_gone";
+        return run_alone("true", test, ("UNREACHABLE", ""));
+    }
+    let second = Duration::from_secs(1);
+    let options = Options::default()
+        .keepalive_idle(second)
+        .keepalive_interval(second)
+        .keepalive_probes(1)
+        .write_stall_timeout(Duration::MAX);
+    let mut side = Side::start(options);
+    let listening = side.listen(Transport::Tcp);
+    let line = Line::accepted(&mut side, &listening);
+    let down = Command::new("ip")
+        .args(["link", "set", "lo", "down"])
+        .status();
+    assert!(down.unwrap().success());
+    let start = Instant::now();
+    side.expect_closed(line.channel, Status::PEER_DISCONNECTED);
+    let elapsed = start.elapsed();
+    assert!(elapsed > second && elapsed < second * 5, "{elapsed:?}");
 }
 
 #[test]

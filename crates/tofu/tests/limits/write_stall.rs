@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tofu::prelude::*;
 
-use crate::harness::{SHORT, Side, Transport, assert_waited, request};
+use crate::harness::{Build, SHORT, Side, Transport, assert_waited, request, requests};
 use crate::peers::{Line, Place};
 use crate::run::on_both;
 
@@ -15,6 +15,7 @@ on_both! {
     write_stall_timeout_is_survived_by_a_shorter_pause,
     write_stall_timeout_is_survived_by_one_who_reads_slowly,
     write_stall_timeout_does_not_run_without_data,
+    write_stall_timeout_runs_on_while_the_inbox_is_full,
 }
 
 fn stuck(transport: Transport, timeout: Duration) -> (Side, Line, Vec<u64>, Place) {
@@ -87,5 +88,29 @@ fn write_stall_timeout_does_not_run_without_data(transport: Transport) {
     line.says(&side, request(1, 1));
     side.pass(SHORT * 3);
     line.echo(&mut side);
+    side.expect_nothing();
+}
+
+/// It waits for the peer to take, not to send. What was read of the peer before is not lost.
+fn write_stall_timeout_runs_on_while_the_inbox_is_full(transport: Transport) {
+    let options = Options::default().inbox_messages(2);
+    let mut side = Side::start(options.write_stall_timeout(SHORT * 2));
+    let place = Place::narrow(transport);
+    let line = Line::dialed(&side, &place);
+    line.raw.send(&requests(1..=5, 10)).unwrap();
+    side.turn();
+    let clogged = line.clog(&side);
+    let last = clogged + 20;
+    for id in clogged + 1..=last {
+        side.post(request(id, 60_000).on(line.channel));
+    }
+    side.pass(SHORT * 3);
+    for id in 1..=5 {
+        side.expect_peer(line.channel, &request(id, 10));
+    }
+    let why = Status::WRITE_STALL_TIMEOUT;
+    side.expect_rest_back(&line, last, 60_000, why);
+    let info = side.expect_closed(line.channel, why);
+    assert_eq!(info.messages_received, 5);
     side.expect_nothing();
 }
