@@ -5,14 +5,14 @@ use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tofu::prelude::*;
 use tofu_testkit::{RawPeer, TempUdsPath};
 
-use crate::harness::{LIMIT, Line, Side, Transport, on_both, requests};
+use crate::harness::{LIMIT, Side, Transport, on_both, requests};
 
 on_both! {
     what_came_while_the_process_was_stopped_is_read_before_deadlines_are_judged,
@@ -90,12 +90,20 @@ fn what_came_while_the_process_was_stopped_is_read_before_deadlines_are_judged(
         return serve(transport);
     }
     let thread = std::thread::current();
-    let mut server = Server::start(thread.name().expect("a test's name"));
+    let test = thread.name().expect("a test's name");
+    let conclusive = (0..10).any(|_| stop(&mut Server::start(test)));
+    assert!(conclusive, "this machine is too slow for {TIMEOUT:?}");
+}
+
+/// Stops the process in the middle of a frame and of a handshake. Whether it was stopped in time: if
+/// not, it may have been right to close them.
+fn stop(server: &mut Server) -> bool {
     let endpoint: Endpoint = server.told().parse().unwrap();
     let line = RawPeer::connect(&endpoint).unwrap();
     line.hello(&endpoint).unwrap();
     let hello = OpCode::HelloRequest.name();
     assert_eq!(server.told(), hello);
+    let begun = Instant::now();
     let late = RawPeer::connect(&endpoint).unwrap();
     let bytes = requests([2, 3], 100);
     let (first, rest) = bytes.split_at(150);
@@ -103,14 +111,18 @@ fn what_came_while_the_process_was_stopped_is_read_before_deadlines_are_judged(
     let request = OpCode::Request.name();
     assert_eq!(server.told(), request);
     server.signal(Signal::STOP);
+    if begun.elapsed() > TIMEOUT / 2 {
+        return false;
+    }
     line.send(rest).unwrap();
     late.hello(&endpoint).unwrap();
     // The timeouts pass.
-    std::thread::sleep(TIMEOUT + TIMEOUT / 2);
+    std::thread::sleep(TIMEOUT);
     server.signal(Signal::CONT);
     let mut told = [server.told(), server.told()];
     told.sort();
     assert_eq!(told, [hello, request]);
+    true
 }
 
 /// More than the poller hands over at once.
@@ -126,8 +138,11 @@ fn allow_descriptors() {
     }
 }
 
-/// The engine's thread does not run for a while longer than the timeout: it waits for the lock of a
-/// folder, a tenth of a second for each listener there.
+/// How long the engine's thread waits for the lock of a folder: a tenth of a second for each listener
+/// there.
+const BUSY: Duration = Duration::from_millis(900);
+
+/// The engine's thread does nothing else for that time.
 fn keep_busy(side: &Side, folder: &TempUdsPath) -> File {
     let folder = folder.parent().expect("a folder");
     let lock = File::open(folder).unwrap();
@@ -146,24 +161,31 @@ fn keep_busy(side: &Side, folder: &TempUdsPath) -> File {
 #[test]
 fn more_than_the_poller_tells_at_once_is_read_before_deadlines_are_judged() {
     allow_descriptors();
-    let mut side = Side::start(Options::default().frame_timeout(TIMEOUT));
+    let mut side = Side::start(Options::default().frame_timeout(BUSY - TIMEOUT / 2));
     let listening = side.listen(Transport::Uds);
-    let lines: Vec<_> = (0..CROWD)
-        .map(|_| Line::accepted(&mut side, &listening))
+    let crowd: Vec<_> = (0..CROWD)
+        .map(|_| {
+            let raw = RawPeer::connect(&listening.endpoint).unwrap();
+            raw.hello(&listening.endpoint).unwrap();
+            raw
+        })
         .collect();
+    for _ in &crowd {
+        assert_eq!(side.next().op_code(), OpCode::HelloRequest);
+    }
     let bytes = requests([2], 100);
     let (first, rest) = bytes.split_at(50);
-    for line in &lines {
-        line.raw.send(first).unwrap();
+    for raw in &crowd {
+        raw.send(first).unwrap();
     }
     side.turn();
     let other = side.beside();
     let folder = TempUdsPath::new().unwrap();
     let _lock = keep_busy(&other, &folder);
-    for line in &lines {
-        line.raw.send(rest).unwrap();
+    for raw in &crowd {
+        raw.send(rest).unwrap();
     }
-    for _ in &lines {
+    for _ in &crowd {
         let msg = side.next();
         assert_eq!(msg.origin(), Origin::Peer, "{msg:?}");
     }
