@@ -1,4 +1,8 @@
 //! The codec alone: `cargo bench --bench codec`.
+#![expect(
+    missing_docs,
+    reason = "criterion's macros make public functions without"
+)]
 
 use std::hint::black_box;
 

@@ -1,4 +1,8 @@
 //! The calls that an application makes, without waiting for a peer: `cargo bench --bench engine`.
+#![expect(
+    missing_docs,
+    reason = "criterion's macros make public functions without"
+)]
 
 use std::hint::black_box;
 

@@ -173,6 +173,13 @@ impl<T: Transport> Driver<T> {
         self.core.next_deadline().map(|at| at.since(now))
     }
 
+    /// Whether a deadline has passed at `now`. Whoever reads the clock behind the poller looks at the
+    /// poller once more before a turn in which this is so: what has arrived counts first.
+    #[must_use]
+    pub fn is_deadline_due(&self, now: Time) -> bool {
+        self.core.next_deadline().is_some_and(|at| at <= now)
+    }
+
     /// After sleeping.
     pub fn awake(&mut self) {
         self.shared.worklist.awake();

@@ -144,6 +144,12 @@ impl EventLoop {
                 self.driver.resolved(token, result);
             }
             let now = self.now();
+            if self.driver.is_deadline_due(now) {
+                // A deadline is judged only by a time that was read before the last look: the
+                // process may have been stopped between the poll and the clock.
+                self.look(&mut events)?;
+                self.take_events(&mut events)?;
+            }
             for token in self.driver.transport().look_for_files(now) {
                 self.driver.path_gone(token);
             }
