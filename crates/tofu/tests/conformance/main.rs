@@ -1,16 +1,23 @@
 //! What an application and a peer see of the engine, case by case, on TCP and on UDS.
 //!
-//! Every test states the exact sequence of messages on both sides and that nothing follows. The
-//! modules: the harness; what becomes of listening, connecting, closing, losing the peer, ending a
-//! group or an engine, and of the engine's notices; what may be posted; what a peer may send, as
-//! a table and as recorded frames.
+//! Every test states the exact sequence of messages on both sides and that nothing follows.
+//!
+//! - `seen`, `harness`, `raw`, `data`: messages as they are compared, engines, raw peers, recorded
+//!   frames.
+//! - `listen`, `connect`, `bye`, `loss`, `tails`, `races`, `group_ends`, `engine_ends`: what becomes
+//!   of what the application asked for, and how channels end.
+//! - `notices`, `receive`: what else the engine says, and how it is received.
+//! - `post_checks`: what `post` refuses, in its order.
+//! - `ingress`, `malformed`, `vectors`: what a peer may send, as a table, as hostile bytes, and
+//!   frame by frame as recorded.
 
 #![cfg(test)]
 
 mod bye;
 mod connect;
 mod data;
-mod ends;
+mod engine_ends;
+mod group_ends;
 mod harness;
 mod ingress;
 mod listen;
@@ -21,5 +28,6 @@ mod post_checks;
 mod races;
 mod raw;
 mod receive;
+mod seen;
 mod tails;
 mod vectors;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use tofu::prelude::*;
-use tofu_testkit::{End, RawListener, RawPeer, TempUdsPath};
+use tofu_testkit::{End, RawListener, RawPeer, TempUdsPath, wait_until};
 
 use crate::harness::{Build, LIMIT, Listening, Seen, Side, Transport, closed, from_peer, returned};
 
@@ -226,4 +226,34 @@ impl Side {
         }
         posted.len() - start
     }
+}
+
+/// A line that is full, and a message for it.
+pub(crate) fn full_line(transport: Transport) -> (Side, Line, Vec<Message>) {
+    let mut side = Side::start(Options::default().send_queue_messages(4));
+    let line = Line::dialed(&side, &narrow_place(transport));
+    let posted = fill_the_kernel(&mut side, line.channel);
+    (side, line, posted)
+}
+
+/// Waits until this post is refused for another reason than a full queue.
+#[track_caller]
+pub(crate) fn refused_at_last(poster: &Poster, message: &Message) -> PostErrorKind {
+    let mut kind = PostErrorKind::QueueFull;
+    wait_until(LIMIT, "the end to begin", || {
+        let refused = poster.post(Msg::from(message.clone())).unwrap_err();
+        kind = refused.kind();
+        assert_eq!(**refused.message(), *message);
+        kind != PostErrorKind::QueueFull
+    });
+    kind
+}
+
+/// The peer reads, and has all that was posted before the end began.
+#[track_caller]
+pub(crate) fn assert_all_sent(line: &mut Line, posted: Vec<Message>) {
+    let (received, end) = line.raw.receive_all(LIMIT);
+    let sent: Vec<_> = posted.into_iter().map(as_on_the_wire).collect();
+    assert!(received == sent, "{} of {}", received.len(), sent.len());
+    assert_eq!(end, End::Eof);
 }
