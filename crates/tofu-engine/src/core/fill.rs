@@ -18,8 +18,12 @@ use crate::core::transport::Transport;
 use crate::msg::Report;
 use crate::shared::inbox::Delivery;
 
-/// What a connection may bring of its HelloRequest while those of others hold too much.
-const SHORT_HELLO: usize = 4096;
+/// The least that is read at once; also what a connection may bring of its HelloRequest while those
+/// of others hold too much.
+const SHORT_READ: usize = 4096;
+
+/// So much is read for every message that may be delivered.
+const SMALL_FRAME: usize = 256;
 
 /// What is left of a turn's share for one channel.
 #[derive(Debug)]
@@ -99,7 +103,7 @@ impl<T: Transport> Channel<T> {
         } else {
             let start = self.inflow.unload(&mut desk.scratch);
             let end = self
-                .read_limit(desk, start)
+                .read_limit(desk, start, room)
                 .min(start.saturating_add(budget.bytes));
             let arrived = self.read_into(&mut desk.scratch[start..end], budget);
             match arrived {
@@ -248,13 +252,16 @@ impl<T: Transport> Channel<T> {
         Ok(Progress::Waiting)
     }
 
-    /// Where in the scratch buffer a read that begins at `start` ends.
-    fn read_limit(&self, desk: &Desk, start: usize) -> usize {
+    /// Where in the scratch buffer a read that begins at `start` ends. Where there is room for few
+    /// messages, little is read: what could not be delivered would be held at the cost of others.
+    fn read_limit(&self, desk: &Desk, start: usize, room: usize) -> usize {
         let greeting = self.conversation.state() == State::Greeting;
-        if greeting && desk.holds_too_much(true) {
-            return desk.scratch.len().min(start + SHORT_HELLO);
-        }
-        desk.scratch.len()
+        let space = if greeting && desk.holds_too_much(true) {
+            SHORT_READ
+        } else {
+            room.saturating_mul(SMALL_FRAME).max(SHORT_READ)
+        };
+        desk.scratch.len().min(start.saturating_add(space))
     }
 
     /// Stops reading while the engine holds too much of what is not whole or could not be
