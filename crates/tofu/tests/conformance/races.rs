@@ -2,13 +2,16 @@
 //! ends a channel while the other end does something too. Whichever comes first, every message has
 //! one outcome, and both sides agree about it.
 
+use std::time::{Duration, Instant};
+
 use tofu::prelude::*;
 use tofu_testkit::{Random, TempUdsPath, seed};
 
 use crate::harness::{
-    Build, LIMIT, Pair, Seen, Side, Transport, closed, failed, from_peer, hello_to, on_both, place,
-    returned,
+    Build, LIMIT, MARGIN, Pair, Seen, Side, Transport, closed, failed, from_peer, hello_to,
+    on_both, place, returned,
 };
+use crate::raw::{as_on_the_wire, full_line};
 
 on_both! {
     bye_signal_behind_a_failing_hello,
@@ -16,6 +19,7 @@ on_both! {
     bye_signal_behind_a_hello,
     both_say_bye_signal,
     bye_signal_against_bye_request,
+    destroy_against_shutdown,
 }
 
 const RUNS: usize = 100;
@@ -240,7 +244,7 @@ fn destroyed_behind_its_openings() {
         let request = Message::new(OpCode::Request).on(hello.channel_number());
         let request = doomed.post(request);
         hesitate(&mut random);
-        let report = doomed.group.destroy(std::time::Duration::ZERO);
+        let report = doomed.group.destroy(Duration::ZERO);
         assert_eq!(report.channels, 1, "{report:?}");
         let unsent: Vec<_> = report.unsent.iter().map(|msg| msg.message_id()).collect();
         let all = [hello.message_id(), request.message_id()];
@@ -253,5 +257,28 @@ fn destroyed_behind_its_openings() {
             assert!(server.next().close_info().is_some());
         }
         server.expect_nothing();
+    }
+}
+
+/// The group is given all the time, and the engine none: the destruction ends with the engine, and
+/// what was not sent is in its report.
+fn destroy_against_shutdown(transport: Transport) {
+    let mut random = Random::new(seed());
+    for _ in 0..20 {
+        let (side, mut line, posted) = full_line(transport);
+        let Side { engine, group } = side;
+        let start = Instant::now();
+        let destroying = std::thread::spawn(move || group.destroy(LIMIT));
+        hesitate(&mut random);
+        engine.shutdown(Duration::ZERO);
+        let report = destroying.join().unwrap();
+        assert!(start.elapsed() < 2 * MARGIN, "{:?}", start.elapsed());
+        let (received, _) = line.raw.receive_all(LIMIT);
+        let sent: Vec<_> = posted.iter().cloned().map(as_on_the_wire).collect();
+        assert!(sent.starts_with(&received));
+        let unsent: Vec<_> = report.unsent.iter().map(|msg| msg.message_id()).collect();
+        let rest = &posted[received.len()..];
+        let rest: Vec<_> = rest.iter().map(Message::message_id).collect();
+        assert_eq!(unsent, rest, "{} received", received.len());
     }
 }
