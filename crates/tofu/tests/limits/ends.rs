@@ -67,6 +67,7 @@ fn linger_timeout_of_a_peer_that_stays(transport: Transport) {
     // What it still says is read away, until then.
     send_until_closed(&line.raw, b"more", SHORT / 20);
     assert_waited(start, SHORT);
+    assert!(start.elapsed() < SHORT * 5, "that is another timeout");
     // The channel's last word has been said before.
     side.expect_nothing();
 }
@@ -76,6 +77,7 @@ fn linger_timeout_of_a_peer_that_stays_after_its_bye(transport: Transport) {
     let (mut side, line) = answered(transport, Options::default().linger_timeout(SHORT));
     side.expect_closed(line.channel, Status::LINGER_TIMEOUT);
     assert_waited(start, SHORT);
+    assert!(start.elapsed() < SHORT * 5, "that is another timeout");
     send_until_closed(&line.raw, b"more", Duration::ZERO);
     side.expect_nothing();
 }
@@ -89,14 +91,16 @@ fn drain() -> Options {
 fn linger_drain_of_a_peer_that_goes_on_sending(transport: Transport) {
     let (mut side, line) = violated(transport, drain());
     let sent = send_until_closed(&line.raw, &[0; 10_000], Duration::from_millis(1));
-    assert!(sent >= 100_000, "{sent}");
+    // Some more lies in the kernel by then.
+    assert!((100_000..500_000).contains(&sent), "{sent}");
     side.expect_nothing();
 }
 
 fn linger_drain_of_a_peer_that_goes_on_sending_after_its_bye(transport: Transport) {
     let (mut side, line) = answered(transport, drain());
     let sent = send_until_closed(&line.raw, &[0; 10_000], Duration::from_millis(1));
-    assert!(sent >= 100_000, "{sent}");
+    // Some more lies in the kernel by then.
+    assert!((100_000..500_000).contains(&sent), "{sent}");
     let (notice, _) = side.expect_engine(line.channel);
     assert!(matches!(notice, Notice::ChannelClosed(_)), "{notice:?}");
     side.expect_nothing();

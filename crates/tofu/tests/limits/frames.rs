@@ -21,6 +21,7 @@ on_both! {
     header_lines_of_a_hello,
     large_message_on_both_sides_of_the_threshold,
     large_message_comes_back_as_it_was,
+    large_message_is_not_copied,
 }
 
 /// Cut here and there, each on a line of its own.
@@ -232,4 +233,21 @@ fn large_message_comes_back_as_it_was(transport: Transport) {
     assert_eq!(info.messages_sent, 1 + sent);
     assert_eq!(side.stats().messages_returned, LAST - sent);
     assert_eq!(side.stats().queued_bytes, 0);
+}
+
+/// A small one is free for the next as soon as it is posted; a large one is the queue's.
+fn large_message_is_not_copied(transport: Transport) {
+    let options = Options::default().large_message(1_000);
+    let side = Side::start(options.pool_initial(5));
+    let place = Place::narrow(transport);
+    let line = Line::dialed(&side, &place);
+    line.clog(&side);
+    let free = || side.stats().pool_free;
+    let before = free();
+    let mut lost = 0;
+    for (len, is_large) in [(999, false), (1_000, true), (0, false), (65_535, true)] {
+        side.post(request(5, len).on(line.channel));
+        lost += usize::from(is_large);
+        assert_eq!(free(), before - lost, "after one of {len}");
+    }
 }
