@@ -13,6 +13,7 @@ use tofu_testkit::Random;
 
 use crate::kit::collector::Collector;
 use crate::kit::ledger::{Delivered, balance, read_stamp, stamp};
+use crate::kit::measure;
 use crate::kit::side::Side;
 use crate::kit::streams::{Posted, join_all};
 
@@ -74,6 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let accepted = join_all(threads)?;
     settle(side, collector, &accepted, arguments.to.len() as u64)?;
     println!("refused {}", refused.load(Ordering::Relaxed));
+    println!("peak {}", measure::peak_bytes(std::process::id())?);
     Ok(())
 }
 

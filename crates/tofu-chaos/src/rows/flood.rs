@@ -10,7 +10,7 @@ use super::{Extent, progress};
 use crate::kit::child::Child;
 use crate::kit::raw::RawPlace;
 use crate::kit::side::BOTH;
-use crate::kit::{LIMIT, measure, mebibytes};
+use crate::kit::{LIMIT, mebibytes};
 use crate::outcome::{Facts, Outcome};
 
 /// What the flooding process may have resident.
@@ -41,9 +41,10 @@ pub(crate) fn run(extent: &Extent) -> Result<Outcome> {
         largest = largest.max(resident_bytes(child.pid())?);
         std::thread::sleep(Duration::from_millis(50));
     }
-    let peak = measure::peak_bytes(child.pid())?;
     let ledger = child.expect("ledger", LIMIT)?;
     let refused: u64 = child.expect("refused", LIMIT)?.parse()?;
+    // Told by the child itself: once it has ended nobody can look any more.
+    let peak: u64 = child.expect("peak", LIMIT)?.parse()?;
     let status = child.wait(LIMIT).context("the flooder")?;
     let mut facts = Facts::default();
     facts.check(
