@@ -9,100 +9,83 @@ use tofu::prelude::*;
 use crate::harness::{Build, request, requests};
 use crate::memory::{Driven, received, received_if_any};
 
-/// An engine whose group has these messages in its inbox, and they came back: the peer took
-/// nothing and has gone.
-fn come_back(ids: std::ops::RangeInclusive<u64>) -> (Driven, Group) {
+/// An engine with a group of three channels whose peers take nothing. What was posted to the first
+/// has come back and was taken out of the inbox together with the ByeSignal that was handed out: 1
+/// and 2. What was posted to the second has come back and lies in the inbox, its ByeSignal first: 3
+/// to 5. What was posted to the third is queued: 6 and 7.
+fn come_back() -> (Driven, Group) {
     let mut engine = Driven::new(Options::default());
     let mut group = engine.listening(1);
-    let (channel, peer) = engine.accepted(&mut group, 1);
-    peer.block();
-    for id in ids {
-        // Some travel by pointer, the others are encoded.
-        let len = if id % 2 == 0 { 20_000 } else { 20 };
-        let message = request(id, len).on(channel);
-        group.sender().post(Msg::from(message)).unwrap();
-    }
-    engine.settle();
-    let bye = Message::new(OpCode::ByeSignal).on(channel).id(100);
-    group.sender().post(Msg::from(bye)).unwrap();
-    engine.settle();
-    assert_eq!(received(&mut group).message_id().value(), 100);
-    (engine, group)
-}
-
-#[track_caller]
-fn assert_unsent(report: &DestroyReport, ids: std::ops::RangeInclusive<u64>) {
-    let unsent: Vec<_> = report
-        .unsent
-        .iter()
-        .map(|msg| msg.message_id().value())
-        .collect();
-    assert_eq!(unsent, ids.collect::<Vec<_>>());
-    assert!(!report.complete, "{report:?}");
-}
-
-/// Without the repair returned messages that the receiver had taken out of the inbox together with
-/// the one it handed out, or that still lay there, were in no report.
-#[test]
-fn a_destroyed_group_reports_what_had_come_back_and_was_not_received() {
-    let (mut engine, group) = come_back(1..=6);
-    let mut destruction = group.begin_destroy(Duration::ZERO);
-    engine.settle();
-    let report = destruction.poll().expect("it is done");
-    assert_unsent(&report, 1..=6);
-    assert_eq!(report.unreceived, 0);
-}
-
-/// Part of the same: what had come back before goes in front of what comes back by the destruction.
-#[test]
-fn a_destroyed_group_reports_what_came_back_in_its_order() {
-    let mut engine = Driven::new(Options::default());
-    let mut group = engine.listening(1);
-    let (first, first_peer) = engine.accepted(&mut group, 1);
-    let (second, second_peer) = engine.accepted(&mut group, 1);
-    for (channel, peer, ids) in [(first, &first_peer, 1..=3), (second, &second_peer, 4..=6)] {
+    let channels = [(); 3].map(|()| {
+        let (channel, peer) = engine.accepted(&mut group, 1);
         peer.block();
+        channel
+    });
+    for (channel, ids) in channels.into_iter().zip([[1, 2], [4, 5], [6, 7]]) {
         for id in ids {
-            let message = request(id, 20).on(channel);
-            group.sender().post(Msg::from(message)).unwrap();
+            // Some travel by pointer, the others are encoded.
+            let len = if id % 2 == 0 { 20_000 } else { 20 };
+            post(&group, request(id, len).on(channel));
         }
     }
     engine.settle();
-    let bye = Message::new(OpCode::ByeSignal).on(first).id(100);
-    group.sender().post(Msg::from(bye)).unwrap();
+    post(&group, bye_signal(100).on(channels[0]));
     engine.settle();
     assert_eq!(received(&mut group).message_id().value(), 100);
-    let mut destruction = group.begin_destroy(Duration::ZERO);
+    post(&group, bye_signal(3).on(channels[1]));
     engine.settle();
-    assert_unsent(&destruction.poll().expect("it is done"), 1..=6);
+    (engine, group)
 }
 
-/// Without the repair a group that was destroyed after its engine had been shut down reported
-/// nothing of what the shutdown had left in its inbox.
+fn post(group: &Group, message: Message) {
+    group.sender().post(Msg::from(message)).unwrap();
+}
+
+fn bye_signal(id: u64) -> Message {
+    Message::new(OpCode::ByeSignal).id(id)
+}
+
+/// All of it is in the report, in its order.
+#[track_caller]
+fn assert_all_unsent(report: &DestroyReport) {
+    let unsent = report.unsent.iter().map(|msg| msg.message_id().value());
+    assert_eq!(unsent.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(report.unreceived, 0);
+    assert!(!report.complete, "{report:?}");
+}
+
+/// Without the repair returned messages that had not been received were in no report.
 #[test]
-fn a_group_destroyed_after_the_shutdown_reports_what_that_had_given_back() {
-    let (mut engine, group) = come_back(1..=6);
+fn a_destroyed_group_reports_what_had_come_back() {
+    let (mut engine, group) = come_back();
+    let mut destruction = group.begin_destroy(Duration::ZERO);
+    engine.settle();
+    assert_all_unsent(&destruction.poll().expect("it is done"));
+}
+
+/// The same for a group that is destroyed after its engine was shut down.
+#[test]
+fn a_group_destroyed_after_the_shutdown_reports_what_had_come_back() {
+    let (mut engine, group) = come_back();
     engine.handle.request_shutdown(Duration::ZERO);
     engine.turn();
     assert!(engine.driver.finished().is_some());
     drop(engine);
-    let report = group.destroy(Duration::MAX);
-    assert_unsent(&report, 1..=6);
+    assert_all_unsent(&group.destroy(Duration::MAX));
 }
 
 /// Without the repair a destruction that was asked for when the engine had looked at its list for
 /// the last time waited a second for nothing, and reported nothing of what the shutdown had left.
 #[test]
 fn a_destruction_that_the_ending_engine_does_not_see_is_reported() {
-    let (mut engine, group) = come_back(1..=6);
+    let (mut engine, group) = come_back();
     engine.handle.request_shutdown(Duration::ZERO);
     engine.turn();
     assert!(engine.driver.finished().is_some());
     let mut destruction = group.begin_destroy(Duration::MAX);
     assert!(destruction.poll().is_none(), "the engine has not ended");
     drop(engine);
-    let report = destruction.poll().expect("the engine has ended");
-    assert_unsent(&report, 1..=6);
+    assert_all_unsent(&destruction.poll().expect("the engine has ended"));
 }
 
 /// A channel of which one frame fits into the inbox and two more were read, and whose peer takes
@@ -113,8 +96,7 @@ fn not_read(options: Options) -> (Driven, Group, ChannelNumber) {
     let (channel, peer) = engine.accepted(&mut group, 1);
     peer.block();
     peer.send(&requests([1, 2, 3], 20));
-    let message = request(9, 20).on(channel);
-    group.sender().post(Msg::from(message)).unwrap();
+    post(&group, request(9, 20).on(channel));
     engine.settle();
     let stats = engine.handle.stats();
     assert_eq!((stats.messages_received, stats.queued_messages), (2, 1));
@@ -160,8 +142,7 @@ fn frames_that_wait_for_room_are_delivered_when_the_write_stall_ends_the_channel
 #[test]
 fn frames_that_wait_for_room_are_delivered_when_a_bye_signal_ends_the_channel() {
     let (mut engine, mut group, channel) = not_read(Options::default());
-    let bye = Message::new(OpCode::ByeSignal).on(channel).id(100);
-    group.sender().post(Msg::from(bye)).unwrap();
+    post(&group, bye_signal(100).on(channel));
     engine.settle();
     let why = expect_frames_then(&mut group, &[100, 9]);
     assert_eq!(why, Status::CHANNEL_CLOSED);
@@ -175,5 +156,6 @@ fn frames_that_wait_for_room_are_counted_when_the_group_is_destroyed() {
     engine.settle();
     let report = destruction.poll().expect("it is done");
     assert_eq!(report.unreceived, 3, "{report:?}");
-    assert_unsent(&report, 9..=9);
+    let unsent: Vec<_> = report.unsent.iter().map(|msg| msg.message_id()).collect();
+    assert_eq!(unsent, [MessageId::new(9)]);
 }

@@ -27,19 +27,25 @@ impl Crowd {
         }
     }
 
-    /// The next message of a peer, and the engine goes on when there is none.
+    /// The next message of a peer. When there is none, the engine goes on until it would sleep; then
+    /// there must be one.
     #[track_caller]
     fn next(&mut self) -> Msg {
-        for _ in 0..10 {
-            while let Some(msg) = received_if_any(&mut self.group) {
-                if msg.origin() == Origin::Peer {
-                    return msg;
-                }
-                assert_eq!(msg.status(), Status::POOL_EMPTY, "{msg:?}");
-            }
+        self.next_if_any().unwrap_or_else(|| {
             self.engine.settle();
+            let next = self.next_if_any();
+            next.unwrap_or_else(|| panic!("it sleeps: {:?}", self.engine.handle.stats()))
+        })
+    }
+
+    fn next_if_any(&mut self) -> Option<Msg> {
+        loop {
+            let msg = received_if_any(&mut self.group)?;
+            if msg.origin() == Origin::Peer {
+                return Some(msg);
+            }
+            assert_eq!(msg.origin(), Origin::Engine, "{msg:?}");
         }
-        panic!("nothing comes any more: {:?}", self.engine.handle.stats());
     }
 }
 

@@ -132,8 +132,12 @@ fn an_empty_pool_is_told_again_after_a_large_message(transport: Transport) {
     let listening = side.listen(transport);
     let line = Line::accepted(&mut side, &listening);
     for id in 1..=3 {
+        // It has been begun, and is gathered by itself.
+        let bytes = frame(&request(id, LARGE));
+        line.raw.send(&bytes[..100]).unwrap();
+        side.turn();
         let held: Vec<_> = (0..4).map(|_| side.engine.message().unwrap()).collect();
-        line.raw.send_frame(&request(id, LARGE)).unwrap();
+        line.raw.send(&bytes[100..]).unwrap();
         let notice = side.next();
         assert_eq!(notice.status(), Status::POOL_EMPTY, "{notice:?}");
         assert_eq!(notice.channel_number(), line.channel);
