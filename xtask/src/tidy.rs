@@ -8,7 +8,6 @@ mod files;
 mod layers;
 mod names;
 mod rust;
-mod source;
 mod text;
 mod top_level;
 

@@ -10,6 +10,7 @@ mod children;
 mod kit;
 mod outcome;
 mod rows;
+mod soak;
 mod supervisor;
 mod table;
 
@@ -29,12 +30,14 @@ struct CommandLine {
     #[command(flatten)]
     extent: Extent,
     #[command(subcommand)]
-    hidden: Option<Hidden>,
+    part: Option<Part>,
 }
 
-/// What this program starts of itself.
+/// What is run instead of the matrix.
 #[derive(Debug, Subcommand)]
-enum Hidden {
+enum Part {
+    /// Processes that talk with each other for a long time while faults go on
+    Soak(soak::Arguments),
     /// One row, in a process of its own
     #[command(hide = true)]
     Row {
@@ -54,12 +57,13 @@ fn main() -> ExitCode {
     let CommandLine {
         choice,
         extent,
-        hidden,
+        part,
     } = CommandLine::parse();
-    let result = match hidden {
+    let result = match part {
         None => supervisor::run(&choice, &extent),
-        Some(Hidden::Row { id, extent }) => rows::run_alone(&id, &extent),
-        Some(Hidden::Child { command }) => children::run(command),
+        Some(Part::Soak(arguments)) => soak::run(&arguments),
+        Some(Part::Row { id, extent }) => rows::run_alone(&id, &extent),
+        Some(Part::Child { command }) => children::run(command),
     };
     result.unwrap_or_else(|error| {
         eprintln!("tofu-chaos: {error:#}");

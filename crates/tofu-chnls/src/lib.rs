@@ -13,6 +13,6 @@ pub use crate::channel_group::{ChannelGroup, Poster};
 pub use crate::incoming::{Incoming, Notice};
 pub use tofu_engine::{
     Allocation, Cause, ChannelCounts, ChannelInfo, ChannelState, CloseInfo, Credentials,
-    DestroyReport, EngineError, Msg, Options, PeerInfo, PostError, PostErrorKind, Reactor,
-    ShutdownReport, Stats,
+    DestroyReport, EngineError, IdleStrategy, Msg, Options, PeerInfo, PostError, PostErrorKind,
+    Reactor, ShutdownReport, Stats,
 };

@@ -180,6 +180,18 @@ impl<T: Transport> Driver<T> {
         self.core.next_deadline().is_some_and(|at| at <= now)
     }
 
+    /// When the core wants its next turn at the latest.
+    #[cfg(feature = "net")]
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.core.next_deadline()
+    }
+
+    /// Whether there is nothing to do, as far as this thread has noticed.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.core.has_ready() && !self.shared.worklist.is_pending()
+    }
+
     /// After sleeping.
     pub fn awake(&mut self) {
         self.shared.worklist.awake();

@@ -33,9 +33,10 @@ pub struct GroupSender {
 
 impl Group {
     pub(crate) fn new(group: Arc<GroupShared>, shared: Arc<Shared>) -> Group {
+        let idle = shared.options.idle;
         Group {
             sender: GroupSender { group, shared },
-            receiver: Receiver::default(),
+            receiver: Receiver::new(idle),
         }
     }
 

@@ -47,6 +47,7 @@ pub use crate::planted::Planted;
 #[cfg(feature = "net")]
 pub use crate::reactor::Reactor;
 pub use crate::shared::group::DestroyReport;
+pub use crate::shared::idle::IdleStrategy;
 pub use crate::shared::outbox::{ChannelInfo, ChannelState};
 pub use crate::shared::pool::Allocation;
 pub use crate::shared::stats::{ChannelCounts, Stats};

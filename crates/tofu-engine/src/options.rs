@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::shared::idle::IdleStrategy;
+
 /// Declares [`Options`]: each line is a documented field, a default and a setter of its name.
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr;)*) => {
@@ -212,6 +214,10 @@ options! {
     /// the send queue: its message travels by pointer, and is read straight into its message on
     /// the other side. Default 8 KiB.
     large_message: usize = 8 * KIB;
+
+    /// How the engine's thread and `wait_receive` wait when nothing is there: by looking again for some
+    /// microseconds before they sleep, by sleeping at once, or never. Default adaptive.
+    idle: IdleStrategy = IdleStrategy::Adaptive;
 }
 
 /// As many channels as there are numbers, less those that rest after use.

@@ -32,8 +32,8 @@ pub mod prelude {
     pub use tofu_addr::{Address, AddressError, Endpoint};
     #[doc(inline)]
     pub use tofu_chnls::{
-        Allocation, Ampe, ChannelGroup, EngineError, Incoming, Msg, Notice, Options, PostError,
-        PostErrorKind, Poster, Reactor,
+        Allocation, Ampe, ChannelGroup, EngineError, IdleStrategy, Incoming, Msg, Notice, Options,
+        PostError, PostErrorKind, Poster, Reactor,
     };
     #[doc(inline)]
     pub use tofu_msg::{ChannelNumber, Message, MessageId, OpCode, Origin, Status, StatusKind};

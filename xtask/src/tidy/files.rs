@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::source;
+use crate::source;
 use crate::deadline::Deadline;
 use crate::{process, workspace};
 

@@ -4,7 +4,7 @@
 //! taken apart, so `use std::{io, net::TcpStream}` names `std::io` and `std::net::TcpStream`. It
 //! resolves nothing: a renamed import is seen where it is imported.
 
-use super::source::is_word;
+use crate::source::is_word;
 
 /// A path as written; that of a macro call ends with `!`.
 #[derive(Debug, PartialEq, Eq)]

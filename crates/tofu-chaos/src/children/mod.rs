@@ -6,6 +6,7 @@
 mod conversation;
 mod crowd;
 mod flooder;
+pub(crate) mod node;
 mod pipe;
 mod sink;
 
@@ -16,7 +17,7 @@ use anyhow::Result;
 
 use crate::kit::lifeline;
 
-/// No row takes longer.
+/// No row takes longer. A soak may, and limits its processes itself.
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// Which process.
@@ -32,18 +33,23 @@ pub(crate) enum ChildCommand {
     Pipe(pipe::Arguments),
     /// Thousands of connections that never say Hello
     Crowd(crowd::Arguments),
+    /// One of the soak's: keeps channels to others of its kind, and books
+    Node(node::Arguments),
 }
 
 /// A child's life.
 pub(crate) fn run(command: ChildCommand) -> Result<ExitCode> {
     let commands = lifeline::follow_parent()?;
-    lifeline::end_after(LONGEST);
+    if !matches!(command, ChildCommand::Node(_)) {
+        lifeline::end_after(LONGEST);
+    }
     let result = match command {
         ChildCommand::Sink(arguments) => sink::run(&arguments, &commands),
         ChildCommand::Flooder(arguments) => flooder::run(&arguments),
         ChildCommand::Conversation(arguments) => conversation::run(&arguments),
         ChildCommand::Pipe(arguments) => pipe::run(&arguments),
         ChildCommand::Crowd(arguments) => crowd::run(&arguments),
+        ChildCommand::Node(arguments) => node::run(&arguments, &commands),
     };
     Ok(match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //!
 //! Called by the rows and by the processes that they start. Nothing here judges.
 
+pub(crate) mod books;
 pub(crate) mod child;
 pub(crate) mod collector;
 pub(crate) mod latency;

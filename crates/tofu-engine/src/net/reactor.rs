@@ -21,6 +21,8 @@ use crate::net::socket::SocketOptions;
 use crate::net::token::{SOCKET_FILES, WAKER, unpack};
 use crate::net::transport::MioTransport;
 use crate::options::Options;
+use crate::shared::Shared;
+use crate::shared::idle::{Spinner, Watch};
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::trace::warning;
 
@@ -124,14 +126,21 @@ struct EventLoop {
     poll: Poll,
     driver: Driver<MioTransport>,
     started: Instant,
+    shared: Arc<Shared>,
+    watch: Watch,
+    spinner: Spinner,
 }
 
 impl EventLoop {
     fn new(poll: Poll, driver: Driver<MioTransport>) -> EventLoop {
+        let shared = driver.handle().shared;
         EventLoop {
             poll,
             driver,
             started: Instant::now(),
+            spinner: Spinner::new(shared.options.idle),
+            watch: Watch::default(),
+            shared,
         }
     }
 
@@ -154,6 +163,11 @@ impl EventLoop {
                 self.driver.path_gone(token);
             }
             self.driver.turn(now);
+            let Shared {
+                counters, traffic, ..
+            } = &*self.shared;
+            self.watch
+                .look(counters, traffic, self.started + now.since(Time::START));
             if let Some(report) = self.driver.finished() {
                 return Ok(report);
             }
@@ -162,17 +176,44 @@ impl EventLoop {
 
     /// Polls: without waiting while there is something to do, else until something happens.
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
+        if self.spin(events) {
+            return Ok(());
+        }
         let now = self.now();
         let turn = self.driver.prepare_sleep(now);
         let look = self.driver.transport().next_look().map(|at| at.since(now));
         let timeout = [turn, look].into_iter().flatten().min();
         let polled = self.poll.poll(events, timeout);
         self.driver.awake();
+        if timeout != Some(Duration::ZERO) {
+            self.spinner.slept(self.now().since(now));
+        }
         match polled {
             // Perhaps after a long pause: what has arrived meanwhile comes before any deadline.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.look(events),
             other => other,
         }
+    }
+
+    /// Looks for events and work for a while, as the idle strategy has it. Whether it has found some.
+    fn spin(&mut self, events: &mut Events) -> bool {
+        if !self.driver.is_idle() {
+            return false;
+        }
+        events.clear();
+        let next = [
+            self.driver.next_deadline(),
+            self.driver.transport().next_look(),
+        ];
+        let next = next.into_iter().flatten().min();
+        let deadline = next.and_then(|at| self.started.checked_add(at.since(Time::START)));
+        let (poll, driver) = (&mut self.poll, &self.driver);
+        self.spinner
+            .spin(&self.shared.traffic, Instant::now(), deadline, || {
+                // What is wrong with the poller is told where it is waited for.
+                !driver.is_idle()
+                    || poll.poll(events, Some(Duration::ZERO)).is_ok() && !events.is_empty()
+            })
     }
 
     /// Takes what the poller has, without waiting.

@@ -12,7 +12,7 @@ use tofu_msg::{Origin, Status};
 use crate::core::transport::Token;
 use crate::msg::Msg;
 use crate::shared::chunks::Chunks;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 
 /// Frames of at most so many bytes are copied behind others that still wait.
 const MERGED_BYTES: usize = 8 * 1024;
@@ -81,6 +81,8 @@ pub(crate) enum Fetched {
 pub(crate) struct Inbox {
     state: Mutex<State>,
     arrived: Condvar,
+    /// Something is queued, or the end is: for a look without the lock.
+    filled: AtomicBool,
 }
 
 /// Invariant: `load` and `updates` are the sums over `queue`.
@@ -167,6 +169,7 @@ impl Inbox {
     }
 
     fn notify(&self, mut state: crate::sync::MutexGuard<'_, State>) {
+        self.filled.store(true, Ordering::Relaxed);
         let waits = std::mem::take(&mut state.receiver_waits);
         drop(state);
         if waits {
@@ -186,6 +189,11 @@ impl Inbox {
         room
     }
 
+    /// Whether there is something to fetch, as far as this thread has noticed.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Relaxed)
+    }
+
     /// Swaps the queue for the caller's empty one, waiting for it to hold something until
     /// `deadline` (`None` = for ever). The second value says that the core waits for the room
     /// that was just made.
@@ -199,6 +207,7 @@ impl Inbox {
             if !state.queue.is_empty() {
                 std::mem::swap(&mut state.queue, empty);
                 (state.load, state.updates) = (Load::default(), 0);
+                self.filled.store(state.ended.is_some(), Ordering::Relaxed);
                 let starved = std::mem::take(&mut state.starved);
                 return (Fetched::Some, starved);
             }

@@ -5,6 +5,7 @@
 
 pub(crate) mod chunks;
 pub(crate) mod group;
+pub(crate) mod idle;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod pool;
@@ -27,6 +28,7 @@ use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 use chunks::Chunks;
 use group::{GroupId, GroupShared, Leftovers};
+use idle::Traffic;
 use inbox::Delivery;
 use pool::Pool;
 use registry::Registry;
@@ -45,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) chunks: Chunks,
     pub(crate) send_budget: SendBudget,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) traffic: Traffic,
     groups: Mutex<Groups>,
     last_id: AtomicU64,
     ended: AtomicBool,
@@ -72,6 +75,7 @@ impl Shared {
             chunks: Chunks::default(),
             send_budget: SendBudget::new(options.send_budget),
             counters,
+            traffic: Traffic::default(),
             groups: Mutex::default(),
             last_id: AtomicU64::new(0),
             ended: AtomicBool::new(false),

@@ -11,17 +11,27 @@ use tofu_msg::{FrameRef, Origin, Parse, Status};
 use crate::msg::Msg;
 use crate::shared::Shared;
 use crate::shared::group::{GroupShared, Leftovers};
-use crate::shared::inbox::{Delivery, Fetched, Frames};
+use crate::shared::idle::{IdleStrategy, Spinner};
+use crate::shared::inbox::{Delivery, Fetched, Frames, Inbox};
 
 /// What has been taken out of the inbox and not yet handed out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Receiver {
     taken: VecDeque<Delivery>,
     /// The frames being handed out.
     current: Frames,
+    spinner: Spinner,
 }
 
 impl Receiver {
+    pub(crate) fn new(idle: IdleStrategy) -> Receiver {
+        Receiver {
+            taken: VecDeque::new(),
+            current: Frames::default(),
+            spinner: Spinner::new(idle),
+        }
+    }
+
     /// The next message; `Ok(None)` when none came within `timeout`.
     pub(crate) fn receive(
         &mut self,
@@ -32,9 +42,10 @@ impl Receiver {
         if let Some(msg) = self.next_taken(shared, group) {
             return Ok(Some(msg));
         }
-        let deadline = Instant::now().checked_add(timeout);
+        let mut now = Instant::now();
+        let deadline = now.checked_add(timeout);
         loop {
-            let (fetched, starved) = group.inbox.fetch(&mut self.taken, deadline);
+            let (fetched, starved) = self.fetch(shared, &group.inbox, now, deadline);
             if starved {
                 shared.worklist.add(|work| work.inbox_room.push(group.id));
             }
@@ -46,7 +57,26 @@ impl Receiver {
             if let Some(msg) = self.next_taken(shared, group) {
                 return Ok(Some(msg));
             }
+            now = Instant::now();
         }
+    }
+
+    /// Takes out what is in the inbox; where that is nothing, looks for a while and then sleeps.
+    fn fetch(
+        &mut self,
+        shared: &Shared,
+        inbox: &Inbox,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> (Fetched, bool) {
+        let is_filled = || inbox.is_filled();
+        if is_filled() || self.spinner.spin(&shared.traffic, now, deadline, is_filled) {
+            return inbox.fetch(&mut self.taken, deadline);
+        }
+        let start = Instant::now();
+        let fetched = inbox.fetch(&mut self.taken, deadline);
+        self.spinner.slept(start.elapsed());
+        fetched
     }
 
     /// The next message of what has been taken out already.

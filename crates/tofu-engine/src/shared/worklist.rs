@@ -67,6 +67,8 @@ impl Work {
 /// The worklist of one engine.
 pub(crate) struct Worklist {
     work: Mutex<Work>,
+    /// Whether there is something in it: for a look without the lock, by a loop that is awake.
+    pending: AtomicBool,
     /// The loop is about to block, or blocks, in the poller. Whoever swaps it to false wakes it.
     asleep: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -78,6 +80,7 @@ impl Worklist {
     pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>, counters: Arc<Counters>) -> Worklist {
         Worklist {
             work: Mutex::default(),
+            pending: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             wake,
             counters,
@@ -86,7 +89,7 @@ impl Worklist {
 
     /// Adds something and wakes the loop if it sleeps: at most one system call.
     pub(crate) fn add(&self, entry: impl FnOnce(&mut Work)) {
-        entry(&mut self.work.lock());
+        self.enter(entry);
         self.wake_if_asleep();
     }
 
@@ -97,7 +100,13 @@ impl Worklist {
 
     /// The same, without waking: for callers that hold a lock and wake when they have left it.
     pub(crate) fn add_dirty_quietly(&self, number: ChannelNumber) {
-        self.work.lock().dirty.push(number);
+        self.enter(|work| work.dirty.push(number));
+    }
+
+    fn enter(&self, entry: impl FnOnce(&mut Work)) {
+        let mut work = self.work.lock();
+        entry(&mut work);
+        self.pending.store(true, Ordering::Relaxed);
     }
 
     /// Messages returned to a pool that had none to spare.
@@ -108,7 +117,14 @@ impl Worklist {
     /// Takes all there is, leaving `empty` in its place.
     pub(crate) fn take(&self, empty: &mut Work) {
         debug_assert!(empty.is_empty());
-        std::mem::swap(&mut *self.work.lock(), empty);
+        let mut work = self.work.lock();
+        std::mem::swap(&mut *work, empty);
+        self.pending.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether something has been added, as far as this thread has noticed.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed)
     }
 
     /// The loop says that it is about to block. `false` if there is something to do first.
@@ -131,7 +147,7 @@ impl Worklist {
 
     /// Wakes the loop unless it is awake already.
     pub(crate) fn wake_if_asleep(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.counters.wakes.increment_shared();
             (self.wake)();
         }

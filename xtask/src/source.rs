@@ -1,11 +1,11 @@
 //! Rust source as the checks want to see it: without text, without tests, as names.
 //!
-//! Called by `files` and by the checks on code. It is a scanner and no parser: it knows comments,
-//! literals, brackets and paths. Blanked parts become spaces, so lines keep their numbers. It must
+//! Called by `tidy` for its checks on code, and by `coverage`, which counts no tests. It is a scanner
+//! and no parser: it knows comments, literals, brackets and paths. Blanked parts become spaces, so lines keep their numbers. It must
 //! not panic on any text; whatever it cannot make sense of it leaves as it is.
 
 /// The source with comments and literals blanked.
-pub(super) fn without_text(source: &str) -> String {
+pub(crate) fn without_text(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
     let mut is_behind_word = false;
@@ -99,7 +99,7 @@ fn raw_length(behind: &str) -> Option<usize> {
 }
 
 /// The code without the items behind `#[cfg(test)]`.
-pub(super) fn without_tests(code: &str) -> String {
+pub(crate) fn without_tests(code: &str) -> String {
     const MARK: &str = "#[cfg(test)]";
     let mut shipped = String::with_capacity(code.len());
     let mut rest = code;
@@ -137,7 +137,7 @@ fn push_blanks(code: &mut String, text: &str) {
     );
 }
 
-pub(super) fn is_word(character: char) -> bool {
+pub(crate) fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
