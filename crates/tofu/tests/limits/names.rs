@@ -10,8 +10,18 @@ use crate::child::{child_of, run_alone};
 use crate::harness::{Build, LIMIT, SHORT, Side, Transport, assert_waited, request};
 use crate::peers::{Line, Place};
 
-/// Runs this test where lookups are asked of a name server that does not answer, which `body` does.
-fn with_silent_names(test: &str, body: fn(&Endpoint)) {
+/// The name server that does not answer.
+struct Silent(UdpSocket);
+
+impl Silent {
+    /// Waits until it is asked. A lookup that has not begun when its engine ends asks nobody.
+    fn expect_question(&self) {
+        assert!(self.0.recv(&mut [0; 512]).unwrap() > 0);
+    }
+}
+
+/// Runs this test where lookups are asked of a name server that does not answer.
+fn with_silent_names(test: &str, body: fn(&Endpoint, Silent)) {
     if child_of("NAMES").is_none() {
         let prepare = "file=$(mktemp) && echo nameserver 127.0.0.1 > $file \
                        && mount --bind $file /etc/resolv.conf && rm $file";
@@ -19,19 +29,19 @@ fn with_silent_names(test: &str, body: fn(&Endpoint)) {
     }
     let server = UdpSocket::bind(("127.0.0.1", 53)).unwrap();
     server.set_read_timeout(Some(LIMIT)).unwrap();
-    body(Address::tcp_client("nobody.example", 7099).endpoint());
-    // It was asked, and has not answered.
-    assert!(server.recv(&mut [0; 512]).unwrap() > 0);
+    let nobody = Address::tcp_client("nobody.example", 7099);
+    body(nobody.endpoint(), Silent(server));
 }
 
 /// The lookup counts towards the connect timeout; others are not kept waiting by it.
 #[test]
 fn connect_timeout_during_a_lookup() {
-    with_silent_names("connect_timeout_during_a_lookup", |nobody| {
+    with_silent_names("connect_timeout_during_a_lookup", |nobody, names| {
         let mut side = Side::start(Options::default().connect_timeout(SHORT * 2));
         let start = Instant::now();
         let hello = side.hello(nobody);
         let queued = side.post(request(5, 5).on(hello.channel_number()));
+        names.expect_question();
         let place = Place::new(Transport::Tcp);
         let mut line = Line::dialed(&side, &place);
         for _ in 0..20 {
@@ -49,11 +59,11 @@ fn connect_timeout_during_a_lookup() {
 /// Two are under way or wait; a third fails at once, and what needs no lookup goes on.
 #[test]
 fn lookups_beyond_the_limit_fail_at_once() {
-    with_silent_names("lookups_beyond_the_limit_fail_at_once", |nobody| {
+    with_silent_names("lookups_beyond_the_limit_fail_at_once", |nobody, names| {
         let mut side = Side::start(Options::default().lookups(2));
         let start = Instant::now();
         let under_way = [side.hello(nobody), side.hello(nobody)];
-        side.turn();
+        names.expect_question();
         let third = side.hello(nobody);
         side.expect_back(&third, Status::TOO_MANY_LOOKUPS);
         side.expect_closed(third.channel_number(), Status::TOO_MANY_LOOKUPS);
@@ -73,9 +83,10 @@ fn lookups_beyond_the_limit_fail_at_once() {
 /// More than there are resolver threads wait; nobody waits for them in the end.
 #[test]
 fn lookups_do_not_hold_up_a_shutdown() {
-    with_silent_names("lookups_do_not_hold_up_a_shutdown", |nobody| {
+    with_silent_names("lookups_do_not_hold_up_a_shutdown", |nobody, names| {
         let mut side = Side::start(Options::default());
         let hellos: Vec<_> = (0..20).map(|_| side.hello(nobody)).collect();
+        names.expect_question();
         side.turn();
         let start = Instant::now();
         let report = side.engine.shutdown(Duration::ZERO);
