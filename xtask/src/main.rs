@@ -7,16 +7,20 @@
 mod boundaries;
 mod chaos;
 mod ci;
+mod coverage;
 mod deadline;
 mod deny;
 mod examples;
 mod fuzz;
+mod logged;
 mod metadata;
 mod models;
 mod msrv;
 mod process;
 mod report;
+mod sanitizers;
 mod sim;
+mod source;
 mod tidy;
 mod workspace;
 
@@ -59,6 +63,10 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Run the models of what threads share under many schedules
     Models(models::Arguments),
+    /// Count the lines that the tests reach, and hold the lowest layers to their share
+    Coverage(coverage::Arguments),
+    /// Run the tests under sanitizers and valgrind
+    San(sanitizers::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +85,8 @@ fn main() -> ExitCode {
         Command::Sim(arguments) => conclude("sim", &sim::run(&arguments)),
         Command::Chaos(arguments) => conclude("chaos", &chaos::run(&arguments)),
         Command::Models(arguments) => conclude("models", &models::run(&arguments, deadline)),
+        Command::Coverage(arguments) => conclude("coverage", &coverage::run(&arguments, deadline)),
+        Command::San(arguments) => conclude("san", &sanitizers::run(&arguments)),
     }
 }
 

@@ -1,8 +1,17 @@
 //! Rust source as the checks want to see it: without text, without tests, as names.
 //!
-//! Called by `tidy` for its checks on code, and by `coverage`, which counts no tests. It is a scanner
-//! and no parser: it knows comments, literals, brackets and paths. Blanked parts become spaces, so lines keep their numbers. It must
-//! not panic on any text; whatever it cannot make sense of it leaves as it is.
+//! Called by `tidy` for its checks on code, and by `coverage`, which counts no tests. It is a
+//! scanner and no parser: it knows comments, literals, brackets and paths. Blanked parts become
+//! spaces, so lines keep their numbers. It must not panic on any text; whatever it cannot make
+//! sense of it leaves as it is.
+
+/// Whether a file, by its path, holds nothing but tests.
+pub(crate) fn is_test_path(path: &str) -> bool {
+    path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.ends_with("/tests.rs")
+        || path.ends_with("_tests.rs")
+}
 
 /// The source with comments and literals blanked.
 pub(crate) fn without_text(source: &str) -> String {

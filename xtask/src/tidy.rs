@@ -1,7 +1,7 @@
 //! `cargo xtask tidy`: the style that no compiler checks.
 //!
 //! Each check is a function from files to findings, and each has tests that plant a fault and see
-//! it found. `source` takes the comments and literals away, so a check that looks for a word in
+//! it found. `crate::source` takes the comments and literals away, so a check that looks for a word in
 //! the code neither trips over a comment nor over its own list of words.
 
 mod files;

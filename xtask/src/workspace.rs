@@ -28,6 +28,13 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The compiler that stands beside our `cargo`.
+pub(crate) fn rustc() -> Command {
+    let cargo = env::var_os("CARGO").map(PathBuf::from);
+    let beside = cargo.map(|cargo| cargo.with_file_name("rustc"));
+    Command::new(beside.unwrap_or_else(|| PathBuf::from("rustc")))
+}
+
 /// `cargo +TOOLCHAIN` in the workspace's top level. Only rustup's `cargo` knows the plus, and it is
 /// the one on the search path; the variable `CARGO` names the toolchain's own.
 pub(crate) fn cargo_of(toolchain: &str) -> Command {

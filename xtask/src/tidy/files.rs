@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::source;
 use crate::deadline::Deadline;
-use crate::{process, workspace};
+use crate::{process, source, workspace};
 
 /// Listing the files is quick, or something is wrong.
 const LISTING_LIMIT: Duration = Duration::from_secs(30);
@@ -36,7 +35,7 @@ impl File {
         } else {
             String::new()
         };
-        let shipped = match is_test_path(path) {
+        let shipped = match source::is_test_path(path) {
             true => String::new(),
             false => source::without_tests(&code),
         };
@@ -54,15 +53,8 @@ impl File {
 
     /// A file that holds nothing but tests.
     pub(super) fn is_test(&self) -> bool {
-        is_test_path(&self.path)
+        source::is_test_path(&self.path)
     }
-}
-
-fn is_test_path(path: &str) -> bool {
-    path.starts_with("tests/")
-        || path.contains("/tests/")
-        || path.ends_with("/tests.rs")
-        || path.ends_with("_tests.rs")
 }
 
 /// The paths of all files that git tracks or would track, and that are there.
