@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tofu_addr::{Address, Endpoint};
-use tofu_msg::{BinaryHeader, Message, OpCode};
+use tofu_msg::{BinaryHeader, Message, OpCode, Status};
 
 use crate::core::engine::{Core, Readiness};
 use crate::core::time::Time;
@@ -184,6 +184,14 @@ pub(crate) struct Side {
     pub(crate) core: Core<MemoryTransport>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) group: Group,
+}
+
+/// As an engine's owner does in the end. The messages in the pool know their pool, so one that is
+/// never closed is never freed.
+impl Drop for Side {
+    fn drop(&mut self) {
+        self.shared.end(Status::SHUTDOWN_STARTED);
+    }
 }
 
 /// Two engines, the first listening.
