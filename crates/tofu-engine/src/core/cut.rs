@@ -246,11 +246,11 @@ impl<T: Transport> Channel<T> {
                 header.op_code
             )));
         }
-        if verdict == Verdict::Close {
-            return Err(Ending::by_peer("the peer sent a ByeSignal"));
-        }
         if has_more_lines(large.text_headers(), desk.options().header_lines) {
             return Err(too_many_lines());
+        }
+        if verdict == Verdict::Close {
+            return Err(Ending::by_peer("the peer sent a ByeSignal"));
         }
         if desk.groups.count_unreceived(self.group, 1) {
             return Ok(());
