@@ -1,7 +1,5 @@
 //! A few hundred seeds of the simulated network; `cargo xtask sim` runs as many as one likes.
 
-#![cfg(feature = "sim")]
-
 use std::time::{Duration, Instant};
 
 use tofu_addr::Address;

@@ -39,6 +39,8 @@ mod check;
 mod connection;
 mod engine;
 mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 mod network;
 mod simulation;
 mod trace;

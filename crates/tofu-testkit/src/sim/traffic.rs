@@ -202,8 +202,9 @@ impl Network {
     /// Whether a call says that it would block although it need not; an event follows.
     fn blocks(&mut self, end: End, reading: bool) -> bool {
         let rate = self.faults.would_block;
-        // Somebody without a poller could not be told.
-        if self.half(end).owner.is_none() || !self.chance(rate) {
+        let half = self.half(end);
+        // Somebody without a poller could not be told, and a broken connection never blocks.
+        if half.owner.is_none() || half.reset || !self.chance(rate) {
             return false;
         }
         self.tell_later(end, reading);
