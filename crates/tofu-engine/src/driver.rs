@@ -59,7 +59,7 @@ impl Handle {
 
     /// Gives a message back to its pool; the same as dropping it.
     pub fn put(&self, message: Msg) {
-        self.shared.pool.recycle(message);
+        drop(message);
     }
 
     /// Makes a channel group.

@@ -11,11 +11,11 @@ mod structures;
 const SCHEDULES: usize = 2000;
 
 /// Runs `model` under many schedules: half drawn at random, half with few preemptions.
-fn explore(model: fn()) {
+fn explore(model: impl Fn() + Clone + Send + Sync + 'static) {
     let asked = std::env::var("TOFU_SCHEDULES")
         .ok()
         .and_then(|count| count.parse().ok());
     let schedules = asked.unwrap_or(SCHEDULES);
-    shuttle::check_random(model, schedules / 2);
+    shuttle::check_random(model.clone(), schedules / 2);
     shuttle::check_pct(model, schedules / 2, 3);
 }

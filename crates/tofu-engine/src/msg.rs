@@ -84,11 +84,9 @@ impl Envelope {
         }
     }
 
-    /// Makes the envelope as good as new; buffers are kept.
+    /// Makes the message as good as new; buffers are kept, and what the pool counts of it.
     pub(crate) fn reset(&mut self) {
         self.message.reset();
-        self.counted = false;
-        self.share = None;
         self.side = None;
     }
 }
@@ -202,11 +200,6 @@ impl Msg {
     #[must_use]
     pub fn peer(&self) -> Option<&PeerInfo> {
         self.envelope().side.as_deref()?.peer.as_ref()
-    }
-
-    /// Takes the envelope out, so that dropping the rest returns nothing.
-    pub(crate) fn into_envelope(mut self) -> Option<Box<Envelope>> {
-        self.envelope.take()
     }
 
     pub(crate) fn envelope_mut(&mut self) -> &mut Envelope {

@@ -73,35 +73,38 @@ fn no_entry_is_left_to_a_sleeping_loop() {
 
 #[test]
 fn a_loop_that_found_the_pool_empty_hears_of_every_return() {
-    explore(|| {
-        let (poller, worklist) = worklist();
-        let options = Options::default()
-            .pool_initial(0)
-            .pool_maximum(2)
-            .normalized();
-        let pool = Pool::new(&options, Arc::clone(&worklist));
-        let share = pool.open_share();
-        let received = pool.get_for_delivery(share);
-        let held = pool.get(Allocation::Always).unwrap();
-        let holders: Vec<_> = [received, held]
-            .into_iter()
-            .map(|msg| thread::spawn(move || drop(msg)))
-            .collect();
-        let mut work = Work::default();
-        while pool.room(share) == 0 {
-            if worklist.prepare_sleep() {
-                poller.sleep();
+    // Without magazines, and where each thread keeps what it gives back and the count of it.
+    for magazine_len in [0, 2] {
+        explore(move || {
+            let (poller, worklist) = worklist();
+            let options = Options::default()
+                .pool_initial(0)
+                .pool_maximum(2)
+                .normalized();
+            let pool = Pool::with_magazines(&options, Arc::clone(&worklist), magazine_len);
+            let share = pool.open_share();
+            let received = pool.get_for_delivery(share);
+            let held = pool.get(Allocation::Always).unwrap();
+            let holders: Vec<_> = [received, held]
+                .into_iter()
+                .map(|msg| thread::spawn(move || drop(msg)))
+                .collect();
+            let mut work = Work::default();
+            while pool.room(share) == 0 {
+                if worklist.prepare_sleep() {
+                    poller.sleep();
+                }
+                worklist.awake();
+                worklist.take(&mut work);
+                work.clear();
             }
-            worklist.awake();
-            worklist.take(&mut work);
-            work.clear();
-        }
-        holders
-            .into_iter()
-            .for_each(|holder| holder.join().unwrap());
-        assert_eq!(pool.levels().0, 0);
-        pool.check_invariants().unwrap();
-    });
+            holders
+                .into_iter()
+                .for_each(|holder| holder.join().unwrap());
+            assert_eq!(pool.levels().0, 0);
+            pool.check_invariants().unwrap();
+        });
+    }
 }
 
 fn frames(count: usize) -> Delivery {

@@ -121,7 +121,8 @@ impl Shared {
             leftovers.add(delivery);
         }
         if !planted!(self.options, PoolLeak) {
-            self.pool.refund_frames(group.share, leftovers.frames);
+            let frames = leftovers.frames;
+            self.pool.refund_frames(group.share, frames, frames);
         }
         self.pool.close_share(group.share);
         leftovers

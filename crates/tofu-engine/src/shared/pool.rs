@@ -2,19 +2,29 @@
 //!
 //! Called by the application's threads (get, put, receiving) and by the core (how much may still be
 //! read). It holds no message back: `get` with `Allocation::Always` creates one where none is free;
-//! what is bounded is how much the engine reads on top of what the application holds.
+//! what is bounded is how much the engine reads on top of what the application holds. The threads
+//! get and put without a lock: each has a magazine of messages and a page of counts.
+
+mod counts;
+mod magazine;
+mod page;
 
 use tofu_msg::Message;
 
 use crate::msg::{Envelope, Msg};
 use crate::options::Options;
 use crate::shared::worklist::Worklist;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+
+use counts::Counts;
+use magazine::Given;
+use page::Page;
 
 /// How [`get`](crate::Reactor::get) finds a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Allocation {
-    /// Only from the pool: `None` when it has none free.
+    /// Only from the pool: `None` when it has none free. (A large pool may have a few that rest with
+    /// threads that put them.)
     PoolOnly,
     /// From the pool, or a new one.
     Always,
@@ -28,12 +38,18 @@ pub(crate) struct ShareIndex(u32);
 #[derive(Debug)]
 pub(crate) struct Pool {
     state: Mutex<State>,
+    /// Whoever gives a message back looks at the counts: somebody waits for room.
+    watched: AtomicBool,
+    /// Nothing is kept any more.
+    closed: AtomicBool,
     worklist: Arc<Worklist>,
-    maximum: usize,
-    share_maximum: usize,
+    /// Of the whole pool, and of one group's share of it.
+    maxima: (usize, usize),
     maximum_bytes: usize,
     /// A returned message with more capacity than this gives its buffers back.
     keep_capacity: usize,
+    /// Messages in one thread's magazine, at most; 0 where there are none.
+    magazine_len: usize,
 }
 
 #[derive(Debug, Default)]
@@ -46,38 +62,7 @@ struct State {
     free: Vec<Box<Envelope>>,
     /// Capacity of all in `free`.
     free_bytes: usize,
-    all: Usage,
-    shares: Vec<Share>,
-    /// Shares whose group is gone and whose messages have all returned.
-    vacant: Vec<u32>,
-    closed: bool,
-}
-
-/// Invariant: `frames <= in_use`.
-#[derive(Debug, Default, Clone, Copy)]
-struct Usage {
-    /// Messages out of the pool, and frames waiting in inboxes.
-    in_use: usize,
-    /// The part of `in_use` that are frames waiting in inboxes.
-    frames: usize,
-    /// The core found no room here and waits to be told.
-    hungry: bool,
-}
-
-#[derive(Debug, Default)]
-struct Share {
-    usage: Usage,
-    abandoned: bool,
-}
-
-impl Usage {
-    /// Whether somebody waits and there is reason to go on: a good part is free, or nothing more
-    /// is queued, so that the application would wait for us.
-    fn should_resume(&self, maximum: usize) -> bool {
-        self.hungry
-            && self.in_use < maximum
-            && (self.frames == 0 || self.in_use <= maximum - maximum / 4)
-    }
+    counts: Counts,
 }
 
 /// News of room in a pool, or none; to be told once no lock is held.
@@ -95,13 +80,31 @@ impl Announcement {
 
 impl Pool {
     pub(crate) fn new(options: &Options, worklist: Arc<Worklist>) -> Arc<Pool> {
+        // All magazines together hold an eighth of the pool at most; small ones are not worth it.
+        let magazine_len = options.pool_maximum / 8 / magazine::MAXIMUM_MAGAZINES;
+        let magazine_len = if magazine_len < 8 {
+            0
+        } else {
+            magazine_len.min(64)
+        };
+        Pool::with_magazines(options, worklist, magazine_len)
+    }
+
+    pub(crate) fn with_magazines(
+        options: &Options,
+        worklist: Arc<Worklist>,
+        magazine_len: usize,
+    ) -> Arc<Pool> {
+        let maximum = options.pool_maximum;
         let pool = Arc::new(Pool {
             state: Mutex::default(),
+            watched: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             worklist,
-            maximum: options.pool_maximum,
-            share_maximum: (options.pool_maximum / 2).max(1),
+            maxima: (maximum, (maximum / 2).max(1)),
             maximum_bytes: options.pool_bytes,
-            keep_capacity: (options.pool_bytes / options.pool_maximum).max(4096),
+            keep_capacity: (options.pool_bytes / maximum).max(4096),
+            magazine_len,
         });
         let fresh = (0..options.pool_initial).map(|_| pool.create()).collect();
         pool.state.lock().free = fresh;
@@ -114,90 +117,109 @@ impl Pool {
 
     /// A message for the application; counted as in use until it is put.
     pub(crate) fn get(self: &Arc<Pool>, allocation: Allocation) -> Option<Msg> {
-        let mut state = self.state.lock();
-        let free = state.take_free();
+        let free = self.take_free(true);
         if free.is_none() && allocation == Allocation::PoolOnly {
             return None;
         }
-        state.all.in_use += 1;
-        drop(state);
-        let mut envelope = free.unwrap_or_else(|| self.create());
-        envelope.counted = true;
-        Some(Msg::from_envelope(envelope))
+        let envelope = free.unwrap_or_else(|| {
+            if magazine::count_one(self).is_none() {
+                self.state.lock().counts.add(None, 1);
+            }
+            self.create()
+        });
+        Some(Pool::counted(envelope, None))
     }
 
-    /// A message for a frame that has been taken out of an inbox: it was counted as a frame and
-    /// is now counted as a message.
-    pub(crate) fn exchange_frame(self: &Arc<Pool>, share: ShareIndex) -> Msg {
-        let mut state = self.state.lock();
-        let free = state.take_free();
-        state.for_usage(share, |usage| usage.frames -= 1);
-        let resume = self.is_resume_due(&mut state, Some(share));
-        drop(state);
-        self.announce(resume);
-        let mut envelope = free.unwrap_or_else(|| self.create());
-        (envelope.counted, envelope.share) = (true, Some(share));
-        Msg::from_envelope(envelope)
+    /// A message for a frame that has been taken out of an inbox and is counted already. The frames
+    /// themselves are settled by [`settle_frames`](Pool::settle_frames).
+    pub(crate) fn get_for_frame(self: &Arc<Pool>, share: ShareIndex) -> Msg {
+        let free = self.take_free(false);
+        Pool::counted(free.unwrap_or_else(|| self.create()), Some(share))
     }
 
     /// A message for a frame that the core assembles itself.
     pub(crate) fn get_for_delivery(self: &Arc<Pool>, share: ShareIndex) -> Msg {
-        let mut state = self.state.lock();
-        let free = state.take_free();
-        state.for_usage(share, |usage| usage.in_use += 1);
-        drop(state);
-        let mut envelope = free.unwrap_or_else(|| self.create());
-        (envelope.counted, envelope.share) = (true, Some(share));
+        self.state.lock().counts.add(Some(share), 1);
+        self.get_for_frame(share)
+    }
+
+    fn counted(mut envelope: Box<Envelope>, share: Option<ShareIndex>) -> Msg {
+        (envelope.counted, envelope.share) = (true, share);
         Msg::from_envelope(envelope)
     }
 
-    /// Takes a message back from somebody who may know this very pool: the usual, cheaper way.
-    pub(crate) fn recycle(self: &Arc<Pool>, mut msg: Msg) {
-        let ours = msg
-            .envelope_mut()
-            .home
-            .as_ref()
-            .is_some_and(|home| Arc::ptr_eq(home, self));
-        match msg.into_envelope() {
-            Some(envelope) if ours => self.take_back(envelope),
-            Some(envelope) => Pool::put(envelope),
-            None => {}
-        }
+    fn take_free(self: &Arc<Pool>, count: bool) -> Option<Box<Envelope>> {
+        magazine::take(self, count).unwrap_or_else(|| {
+            let mut state = self.state.lock();
+            let envelope = state.pop_free()?;
+            if count {
+                state.counts.add(None, 1);
+            }
+            Some(envelope)
+        })
     }
 
     /// Takes an envelope back to wherever it belongs; one without a pool is freed.
-    pub(crate) fn put(envelope: Box<Envelope>) {
-        if let Some(pool) = envelope.home.clone() {
-            pool.take_back(envelope);
+    pub(crate) fn put(mut envelope: Box<Envelope>) {
+        let Some(pool) = envelope.home.take() else {
+            return;
+        };
+        envelope.reset();
+        if envelope.message.capacity() > pool.keep_capacity {
+            envelope.message.shrink_to(0);
+        }
+        match magazine::give(pool, envelope) {
+            Given::Quietly => {}
+            Given::Watched(pool, share) => {
+                let resume = pool.is_resume_due(&mut pool.state.lock(), share);
+                pool.announce(resume);
+            }
+            Given::Not(pool, mut envelope) => {
+                if std::mem::take(&mut envelope.counted) {
+                    let resume = pool.uncount_one(envelope.share.take());
+                    pool.announce(resume);
+                }
+                envelope.home = Some(Arc::clone(&pool));
+                pool.store(std::iter::once(envelope));
+            }
         }
     }
 
-    /// Keeps an envelope of this pool, or frees it when there are enough.
-    fn take_back(&self, mut envelope: Box<Envelope>) {
-        let (counted, share) = (envelope.counted, envelope.share);
-        envelope.reset();
-        if envelope.message.capacity() > self.keep_capacity {
-            envelope.message.shrink_to(0);
+    fn announce(&self, resume: bool) {
+        if resume {
+            self.worklist.pool_has_room();
         }
-        let capacity = envelope.message.capacity();
+    }
+
+    /// Counts a message less. Whether that is news for those who wait for room.
+    fn uncount_one(self: &Arc<Pool>, share: Option<ShareIndex>) -> bool {
+        match magazine::uncount_one(self, share) {
+            Some(false) => false,
+            Some(true) => self.is_resume_due(&mut self.state.lock(), share),
+            None => {
+                let mut state = self.state.lock();
+                state.counts.add(share, -1);
+                self.is_resume_due(&mut state, share)
+            }
+        }
+    }
+
+    /// Keeps unused messages, or frees those that are too many.
+    fn store(&self, envelopes: impl Iterator<Item = Box<Envelope>>) {
+        let mut surplus = Vec::new();
         let mut state = self.state.lock();
-        if counted {
-            state.release(share, 1, 0);
+        for envelope in envelopes {
+            let capacity = envelope.message.capacity();
+            let keep = !self.is_closed()
+                && state.free.len() < self.maxima.0
+                && state.free_bytes + capacity <= self.maximum_bytes;
+            if keep {
+                state.free_bytes += capacity;
+                state.free.push(envelope);
+            } else {
+                surplus.push(envelope);
+            }
         }
-        let resume = self.is_resume_due(&mut state, share);
-        let keep = !state.closed
-            && state.free.len() < self.maximum
-            && state.free_bytes + capacity <= self.maximum_bytes;
-        let surplus = if keep {
-            state.free_bytes += capacity;
-            state.free.push(envelope);
-            None
-        } else {
-            Some(envelope)
-        };
-        drop(state);
-        drop(surplus);
-        self.announce(resume);
     }
 
     /// A message is no longer the application's: it waits, by pointer, in a send queue, whose own
@@ -209,168 +231,142 @@ impl Pool {
         if !std::mem::take(&mut envelope.counted) {
             return Announcement::default();
         }
-        let Some(pool) = envelope.home.clone() else {
-            return Announcement::default();
-        };
         let share = envelope.share.take();
-        let mut state = pool.state.lock();
-        state.release(share, 1, 0);
-        let resume = pool.is_resume_due(&mut state, share);
-        drop(state);
-        Announcement(resume.then_some(pool))
+        match &envelope.home {
+            Some(pool) if pool.uncount_one(share) => Announcement(Some(Arc::clone(pool))),
+            _ => Announcement::default(),
+        }
     }
 
     /// Frames of a group have been put into its inbox.
     pub(crate) fn charge_frames(&self, share: ShareIndex, frames: usize) {
         let mut state = self.state.lock();
-        state.for_usage(share, |usage| {
-            usage.in_use += frames;
-            usage.frames += frames;
-        });
+        state.counts.add(Some(share), count(frames));
+        state.counts.add_frames(share, frames);
     }
 
-    /// Frames went from an inbox to nowhere: their group was destroyed.
-    pub(crate) fn refund_frames(&self, share: ShareIndex, frames: usize) {
+    /// The receiver is done with frames of a group: a message was built of each.
+    pub(crate) fn settle_frames(&self, share: ShareIndex, frames: usize) {
+        self.refund_frames(share, frames, 0);
+    }
+
+    /// The receiver is done with frames of a group, and of so many no message was built.
+    pub(crate) fn refund_frames(&self, share: ShareIndex, frames: usize, unused: usize) {
         let mut state = self.state.lock();
-        state.release(Some(share), frames, frames);
+        state.counts.add(Some(share), -count(unused));
+        state.counts.take_frames(share, frames);
         let resume = self.is_resume_due(&mut state, Some(share));
         drop(state);
         self.announce(resume);
     }
 
-    /// How many more frames may be delivered to a group. Where that is none, the pool remembers
-    /// to tell the worklist when there is room again.
+    /// How many more frames may be delivered to a group; where there is plenty of room, at least so
+    /// many. Where that is none, the pool remembers to tell the worklist when there is room again.
     pub(crate) fn room(&self, share: ShareIndex) -> usize {
         let mut state = self.state.lock();
-        let all = self.maximum.saturating_sub(state.all.in_use);
-        let part = self
-            .share_maximum
-            .saturating_sub(state.share(share).usage.in_use);
-        if all == 0 {
-            state.all.hungry = true;
+        let plenty = state.counts.room_at_least(self.maxima, share);
+        if plenty > 0 {
+            return plenty;
         }
-        if part == 0 {
-            state.share(share).usage.hungry = true;
-        }
+        // Watching comes first: a message that is given back meanwhile is seen, or sees it.
+        self.watched.store(true, Ordering::SeqCst);
+        let all = counts::room(self.maxima.0, state.counts.in_use());
+        let part = counts::room(self.maxima.1, state.counts.in_use_of(share));
+        state
+            .counts
+            .set_hungry(all == 0, (part == 0).then_some(share));
+        self.rewatch(&state);
         all.min(part)
+    }
+
+    /// Whether puts must look at the counts from here on.
+    fn rewatch(&self, state: &State) {
+        let watched = state.counts.is_watched();
+        self.watched.store(watched, Ordering::SeqCst);
     }
 
     /// Opens a share for a new group.
     pub(crate) fn open_share(&self) -> ShareIndex {
-        let mut state = self.state.lock();
-        if let Some(index) = state.vacant.pop() {
-            state.share(ShareIndex(index)).abandoned = false;
-            return ShareIndex(index);
-        }
-        state.shares.push(Share::default());
-        // As many shares as groups alive: memory ends long before u32 does.
-        ShareIndex(u32::try_from(state.shares.len() - 1).unwrap_or(u32::MAX))
+        self.state.lock().counts.open_share()
     }
 
     /// Gives a share back; it is used again once all of its messages have returned.
     pub(crate) fn close_share(&self, share: ShareIndex) {
         let mut state = self.state.lock();
-        state.share(share).abandoned = true;
-        state.vacate_if_empty(share);
+        self.watched.store(true, Ordering::SeqCst);
+        state.counts.close_share(share);
+        self.rewatch(&state);
     }
 
     /// The engine has ended: nothing is kept any more, and the pool's messages no longer keep it.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
-        state.closed = true;
+        self.closed.store(true, Ordering::SeqCst);
         state.free_bytes = 0;
         let free = std::mem::take(&mut state.free);
         drop(state);
         drop(free);
     }
 
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     /// Messages in use, and messages free.
     pub(crate) fn levels(&self) -> (usize, usize) {
         let state = self.state.lock();
-        (state.all.in_use, state.free.len())
+        let pages = state.counts.pages().iter();
+        let free = state.free.len() + pages.map(|page| page.free()).sum::<usize>();
+        let in_use = usize::try_from(state.counts.in_use()).unwrap_or(0);
+        (in_use, free)
     }
 
     /// Checks the counts against each other.
     pub(crate) fn check_invariants(&self) -> Result<(), String> {
-        let state = self.state.lock();
-        let all = state.all;
-        let (mut in_use, mut frames) = (0, 0);
-        for Share { usage, .. } in &state.shares {
-            in_use += usage.in_use;
-            frames += usage.frames;
-            if usage.frames > usage.in_use {
-                return Err(format!("a share counts {usage:?}"));
-            }
-        }
-        if all.frames != frames || all.in_use < in_use {
-            return Err(format!(
-                "the pool counts {all:?}, its shares {in_use} and {frames}"
-            ));
-        }
-        Ok(())
+        self.state.lock().counts.check()
     }
 
     fn is_resume_due(&self, state: &mut State, share: Option<ShareIndex>) -> bool {
-        // For the whole pool nothing is held back until a good part is free: what is in use may
-        // belong to a group that never gives it back.
-        let mut due = state.all.hungry && state.all.in_use < self.maximum;
-        if due {
-            state.all.hungry = false;
-        }
-        if let Some(share) = share {
-            let usage = &mut state.share(share).usage;
-            if usage.should_resume(self.share_maximum) {
-                usage.hungry = false;
-                due = true;
-            }
-        }
+        let due = state.counts.take_resume(self.maxima, share);
+        self.rewatch(state);
         due
     }
 
-    fn announce(&self, resume: bool) {
-        if resume {
-            self.worklist.pool_has_room();
-        }
+    /// A page for a thread that has none yet, unless there are enough.
+    fn open_page(&self) -> Option<Arc<Page>> {
+        let mut state = self.state.lock();
+        let full = self.is_closed() || state.counts.pages().len() >= magazine::MAXIMUM_MAGAZINES;
+        (!full).then(|| state.counts.open_page())
+    }
+
+    fn close_page(&self, page: &Arc<Page>) {
+        self.state.lock().counts.close_page(page);
     }
 }
 
+/// A count of frames, which are in memory, as a difference.
+fn count(frames: usize) -> i64 {
+    i64::try_from(frames).unwrap_or(i64::MAX)
+}
+
 impl State {
-    fn take_free(&mut self) -> Option<Box<Envelope>> {
+    fn pop_free(&mut self) -> Option<Box<Envelope>> {
         let envelope = self.free.pop()?;
         self.free_bytes -= envelope.message.capacity().min(self.free_bytes);
         Some(envelope)
     }
 
-    fn share(&mut self, share: ShareIndex) -> &mut Share {
-        &mut self.shares[share.0 as usize]
-    }
-
-    fn for_usage(&mut self, share: ShareIndex, change: impl Fn(&mut Usage)) {
-        change(&mut self.all);
-        change(&mut self.share(share).usage);
-    }
-
-    fn release(&mut self, share: Option<ShareIndex>, in_use: usize, frames: usize) {
-        let subtract = |usage: &mut Usage| {
-            debug_assert!(
-                usage.in_use >= in_use && usage.frames >= frames,
-                "{usage:?}"
-            );
-            usage.in_use = usage.in_use.saturating_sub(in_use);
-            usage.frames = usage.frames.saturating_sub(frames);
-        };
-        subtract(&mut self.all);
-        if let Some(share) = share {
-            subtract(&mut self.share(share).usage);
-            self.vacate_if_empty(share);
-        }
-    }
-
-    fn vacate_if_empty(&mut self, share: ShareIndex) {
-        let entry = self.share(share);
-        if entry.abandoned && entry.usage.in_use == 0 {
-            *entry = Share::default();
-            self.vacant.push(share.0);
+    /// Takes so many, as far as there are.
+    #[expect(
+        clippy::vec_box,
+        reason = "a message is handed out by pointer, never moved"
+    )]
+    fn take_free(&mut self, wanted: usize, into: &mut Vec<Box<Envelope>>) {
+        for _ in 0..wanted {
+            let Some(envelope) = self.pop_free() else {
+                return;
+            };
+            into.push(envelope);
         }
     }
 }

@@ -160,10 +160,9 @@ impl Shared {
             Ok(())
         });
         match (opened, message) {
-            (Ok(_), spent) => {
+            (Ok(_), _spent) => {
                 self.worklist.wake_if_asleep();
                 room.tell();
-                self.recycle(spent);
                 Ok(header)
             }
             (Err(kind), Some(msg)) => Err(PostError::new(self.refine(kind), msg)),
@@ -209,7 +208,6 @@ impl Shared {
         } else if appended.list {
             self.worklist.add_dirty(number);
         }
-        self.recycle(appended.spent);
         Ok(header)
     }
 
@@ -248,12 +246,6 @@ impl Shared {
             return Announcement::default();
         }
         Pool::uncount(msg)
-    }
-
-    fn recycle(&self, spent: Option<Msg>) {
-        if let Some(msg) = spent {
-            self.pool.recycle(msg);
-        }
     }
 
     /// A channel that is closed because the engine is stopping is told as that.

@@ -20,6 +20,8 @@ pub(crate) struct Receiver {
     taken: VecDeque<Delivery>,
     /// The frames being handed out.
     current: Frames,
+    /// How many there were; the pool hears of them when all are handed out.
+    begun: usize,
     spinner: Spinner,
 }
 
@@ -28,6 +30,7 @@ impl Receiver {
         Receiver {
             taken: VecDeque::new(),
             current: Frames::default(),
+            begun: 0,
             spinner: Spinner::new(idle),
         }
     }
@@ -86,7 +89,10 @@ impl Receiver {
                 return Some(self.next_frame(shared, group));
             }
             match self.taken.pop_front()? {
-                Delivery::Frames(frames) => self.current = frames,
+                Delivery::Frames(frames) => {
+                    self.begun = frames.count;
+                    self.current = frames;
+                }
                 Delivery::Message(msg) => return Some(msg),
                 Delivery::EndOfInput(token) => {
                     shared.worklist.add(|work| work.read_to_end.push(token));
@@ -97,7 +103,7 @@ impl Receiver {
 
     /// Builds the message of the next frame.
     fn next_frame(&mut self, shared: &Shared, group: &GroupShared) -> Msg {
-        let mut msg = shared.pool.exchange_frame(group.share);
+        let mut msg = shared.pool.get_for_frame(group.share);
         let frames = &mut self.current;
         if let Ok(Parse::Complete(frame)) = FrameRef::parse(&frames.bytes[frames.start..frames.end])
         {
@@ -110,6 +116,9 @@ impl Receiver {
         frames.count -= 1;
         if frames.count == 0 {
             let buffer = std::mem::take(frames).bytes;
+            shared
+                .pool
+                .settle_frames(group.share, std::mem::take(&mut self.begun));
             shared.chunks.give(buffer);
         }
         msg
@@ -118,11 +127,16 @@ impl Receiver {
     /// Gives up what has been taken out of the inbox.
     pub(crate) fn abandon(&mut self, shared: &Shared, group: &GroupShared) -> Leftovers {
         let mut leftovers = Leftovers::default();
+        let handed_out = self.begun - self.current.count;
         leftovers.add(Delivery::Frames(std::mem::take(&mut self.current)));
         for delivery in self.taken.drain(..) {
             leftovers.add(delivery);
         }
-        shared.pool.refund_frames(group.share, leftovers.frames);
+        self.begun = 0;
+        let frames = leftovers.frames + handed_out;
+        shared
+            .pool
+            .refund_frames(group.share, frames, leftovers.frames);
         leftovers
     }
 }

@@ -1,0 +1,274 @@
+//! Waiting for what comes soon without falling asleep: the idle strategy of both sides.
+//!
+//! The reactor's thread waits so for events, a receiving thread for deliveries. To wake a thread
+//! that sleeps on another core takes several times as long as a round trip over loopback takes
+//! otherwise; who yields its core in a loop instead notices within a microsecond. Four safeguards
+//! keep that from costing others: see [`IdleStrategy::Adaptive`].
+
+use std::time::{Duration, Instant};
+
+#[cfg(feature = "net")]
+use crate::shared::stats::{Counter, Counters};
+use crate::sync::{AtomicU64, Ordering};
+
+/// How the engine's thread and `wait_receive` wait when nothing is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum IdleStrategy {
+    /// Looks for up to 50 µs before it sleeps, and between two looks yields its core to whoever can
+    /// use it. Only while messages went both ways within the last 200 µs; half as long after each
+    /// time in vain; not at all for 100 ms after a yield that took longer than 200 µs, for then others
+    /// need the core. An idle engine sleeps.
+    #[default]
+    Adaptive,
+    /// Sleeps at once: the least processor time when messages come now and then.
+    Off,
+    /// Never sleeps: both threads take all the time that nobody else wants. For a machine with a
+    /// core to spare for each of them.
+    Busy,
+}
+
+/// How long a thread looks before it sleeps.
+const FULL: Duration = Duration::from_micros(50);
+/// What is left of that after many times in vain.
+const LEAST: Duration = Duration::from_micros(3);
+/// Traffic both ways that is older than this is no reason to expect more.
+const LIVELY: Duration = Duration::from_micros(200);
+/// A yield longer than this went to somebody who works.
+const CROWDED: Duration = Duration::from_micros(200);
+/// So long nobody looks in vain after such a yield.
+const BARRED: Duration = Duration::from_millis(100);
+
+/// When messages last went both ways. Told by the reactor's thread; nobody else has one, so an
+/// engine that its owner drives never spins.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    started: Instant,
+    /// Nanoseconds from the start until the earlier of the last sending and the last receiving; 0
+    /// when there was not both.
+    both_ways: AtomicU64,
+}
+
+impl Default for Traffic {
+    fn default() -> Traffic {
+        Traffic {
+            started: Instant::now(),
+            both_ways: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Traffic {
+    /// Messages have last gone both ways at `at`.
+    #[cfg(feature = "net")]
+    pub(crate) fn tell(&self, at: Instant) {
+        let nanos = at.saturating_duration_since(self.started).as_nanos();
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        self.both_ways.store(nanos, Ordering::Relaxed);
+    }
+
+    fn is_lively(&self, now: Instant) -> bool {
+        let both_ways = self.both_ways.load(Ordering::Relaxed);
+        both_ways > 0
+            && now.saturating_duration_since(self.started)
+                < Duration::from_nanos(both_ways).saturating_add(LIVELY)
+    }
+}
+
+/// The eye of the reactor's thread on what goes out and comes in.
+#[cfg(feature = "net")]
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    sent: Seen,
+    received: Seen,
+}
+
+/// A count as it was when it was last looked at, and when it was last seen to have grown.
+#[cfg(feature = "net")]
+#[derive(Debug, Default)]
+struct Seen {
+    count: u64,
+    grown: Option<Instant>,
+}
+
+#[cfg(feature = "net")]
+impl Watch {
+    /// Looks at the counters behind a turn.
+    pub(crate) fn look(&mut self, counters: &Counters, traffic: &Traffic, now: Instant) {
+        let moved = self.sent.look(&counters.bytes_sent, now)
+            | self.received.look(&counters.bytes_received, now);
+        if let (true, Some(sent), Some(received)) = (moved, self.sent.grown, self.received.grown) {
+            traffic.tell(sent.min(received));
+        }
+    }
+}
+
+#[cfg(feature = "net")]
+impl Seen {
+    fn look(&mut self, counter: &Counter, now: Instant) -> bool {
+        let count = counter.value();
+        let grown = count != self.count;
+        if grown {
+            (self.count, self.grown) = (count, Some(now));
+        }
+        grown
+    }
+}
+
+/// One thread's experience with looking before it sleeps.
+#[derive(Debug)]
+pub(crate) struct Spinner {
+    strategy: IdleStrategy,
+    budget: Duration,
+    barred_until: Option<Instant>,
+}
+
+impl Spinner {
+    pub(crate) fn new(strategy: IdleStrategy) -> Spinner {
+        Spinner {
+            strategy,
+            budget: FULL,
+            barred_until: None,
+        }
+    }
+
+    /// Looks again and again, as long as it is likely to pay, at most until `deadline`. Returns whether
+    /// `is_ready` was true at last.
+    pub(crate) fn spin(
+        &mut self,
+        traffic: &Traffic,
+        now: Instant,
+        deadline: Option<Instant>,
+        mut is_ready: impl FnMut() -> bool,
+    ) -> bool {
+        let Some(end) = self.end(traffic, now, deadline) else {
+            return false;
+        };
+        let mut before = now;
+        while !is_ready() {
+            std::thread::yield_now();
+            let now = Instant::now();
+            if self.strategy == IdleStrategy::Adaptive && now.duration_since(before) > CROWDED {
+                self.barred_until = Some(now + BARRED);
+                return is_ready();
+            }
+            if end.is_some_and(|end| now >= end) {
+                self.budget = (self.budget / 2).max(LEAST);
+                return is_ready();
+            }
+            before = now;
+        }
+        self.budget = FULL;
+        true
+    }
+
+    /// When to give up; the outer `None` forbids to begin, the inner one never to.
+    fn end(
+        &mut self,
+        traffic: &Traffic,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Option<Option<Instant>> {
+        match self.strategy {
+            IdleStrategy::Off => None,
+            IdleStrategy::Busy => Some(deadline),
+            IdleStrategy::Adaptive => {
+                let barred = self.barred_until.is_some_and(|until| now < until);
+                let due = deadline.is_some_and(|deadline| deadline <= now);
+                if barred || due || !traffic.is_lively(now) {
+                    return None;
+                }
+                Some(Some(now + self.budget))
+            }
+        }
+    }
+
+    /// The thread has slept for so long. Had it looked for that long, it need not have slept.
+    pub(crate) fn slept(&mut self, time: Duration) {
+        if time < FULL {
+            self.budget = (self.budget * 2).min(FULL);
+        }
+    }
+}
+
+#[cfg(all(test, feature = "net"))]
+mod tests {
+    use super::*;
+
+    fn lively(now: Instant) -> Traffic {
+        let traffic = Traffic {
+            started: now - Duration::from_secs(1),
+            both_ways: AtomicU64::new(0),
+        };
+        traffic.tell(now);
+        traffic
+    }
+
+    /// How often a spin that never finds anything has looked.
+    fn looks(spinner: &mut Spinner, traffic: &Traffic, deadline: Option<Instant>) -> usize {
+        let mut looks = 0;
+        let found = spinner.spin(traffic, Instant::now(), deadline, || {
+            looks += 1;
+            false
+        });
+        assert!(!found);
+        looks
+    }
+
+    #[test]
+    fn nobody_looks_where_messages_go_one_way_or_the_deadline_has_passed() {
+        let now = Instant::now();
+        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
+        assert_eq!(looks(&mut spinner, &Traffic::default(), None), 0);
+        assert_eq!(looks(&mut spinner, &lively(now - LIVELY), None), 0);
+        assert_eq!(looks(&mut spinner, &lively(now), Some(now)), 0);
+        assert_eq!(
+            looks(&mut Spinner::new(IdleStrategy::Off), &lively(now), None),
+            0
+        );
+    }
+
+    #[test]
+    fn what_was_in_vain_halves_the_time_and_what_paid_restores_it() {
+        let traffic = lively(Instant::now() + Duration::from_secs(1000));
+        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
+        assert!(looks(&mut spinner, &traffic, None) > 0);
+        let barred = spinner.barred_until.is_some();
+        assert!(barred || spinner.budget == FULL / 2, "{spinner:?}");
+        (spinner.barred_until, spinner.budget) = (None, LEAST);
+        assert!(looks(&mut spinner, &traffic, None) > 0);
+        assert_eq!(spinner.budget, LEAST, "it does not fall to nothing");
+        spinner.slept(FULL);
+        assert_eq!(spinner.budget, LEAST);
+        spinner.slept(Duration::from_micros(20));
+        assert_eq!(spinner.budget, LEAST * 2);
+        spinner.barred_until = None;
+        assert!(spinner.spin(&traffic, Instant::now(), None, || true));
+        assert_eq!(spinner.budget, FULL);
+    }
+
+    #[test]
+    fn a_long_yield_bars_further_looking() {
+        let traffic = lively(Instant::now() + Duration::from_secs(1000));
+        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
+        let mut slow = || {
+            let start = Instant::now();
+            while start.elapsed() <= CROWDED {
+                std::hint::spin_loop();
+            }
+            false
+        };
+        assert!(!spinner.spin(&traffic, Instant::now(), None, &mut slow));
+        let barred = spinner.barred_until.expect("it took too long");
+        assert!(barred > Instant::now());
+        assert_eq!(looks(&mut spinner, &traffic, None), 0);
+    }
+
+    #[test]
+    fn the_busy_one_looks_until_its_deadline() {
+        let deadline = Instant::now() + Duration::from_millis(5);
+        let mut spinner = Spinner::new(IdleStrategy::Busy);
+        assert!(looks(&mut spinner, &Traffic::default(), Some(deadline)) > 0);
+        assert!(Instant::now() >= deadline);
+    }
+}

@@ -1,0 +1,103 @@
+//! A thread's page: what it has taken out of a pool and given back since it last settled.
+//!
+//! Written by its one thread without a lock, read by whoever holds the pool's lock. So the hot path
+//! touches no memory that other threads write, and the counts are exact all the same.
+
+use crate::shared::pool::ShareIndex;
+use crate::sync::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+/// A page on which so much stands is settled: nobody need look at it to tell that there is room.
+pub(super) const SETTLED_AT: i64 = 256;
+
+/// No share.
+const NONE: u64 = u64::MAX;
+
+/// Alone in its cache lines, for another thread may write the neighbour.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Page {
+    in_use: AtomicI64,
+    /// The part that belongs to `share`.
+    of_share: AtomicI64,
+    /// Which share; changed under the pool's lock only.
+    share: AtomicU64,
+    /// Unused messages that its thread keeps.
+    free: AtomicUsize,
+}
+
+impl Default for Page {
+    fn default() -> Page {
+        Page {
+            in_use: AtomicI64::new(0),
+            of_share: AtomicI64::new(0),
+            share: AtomicU64::new(NONE),
+            free: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Page {
+    /// The count as it stands. Ordered behind the reader's own announcement that it watches.
+    pub(super) fn in_use(&self) -> i64 {
+        self.in_use.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn in_use_of(&self, share: ShareIndex) -> i64 {
+        // Read first: what it counts is written before it.
+        self.in_use();
+        if self.share.load(Ordering::Relaxed) == u64::from(share.0) {
+            self.of_share.load(Ordering::Relaxed)
+        } else {
+            0
+        }
+    }
+
+    /// One message was taken. Its thread only.
+    pub(super) fn take_one(&self) {
+        let count = self.in_use.load(Ordering::Relaxed);
+        self.in_use.store(count + 1, Ordering::Relaxed);
+    }
+
+    /// One message was given back. Its thread only, and `share` must be the page's. Ordered before
+    /// the thread's look at whether somebody watches: one of the two sees the other.
+    pub(super) fn give_one(&self, share: Option<ShareIndex>) {
+        if share.is_some() {
+            let count = self.of_share.load(Ordering::Relaxed);
+            self.of_share.store(count - 1, Ordering::Relaxed);
+        }
+        self.in_use.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether a message of this share can be given back here.
+    pub(super) fn is_for(&self, share: Option<ShareIndex>) -> bool {
+        share.is_none_or(|share| self.share.load(Ordering::Relaxed) == u64::from(share.0))
+    }
+
+    /// Whether it must be settled.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_use.load(Ordering::Relaxed).abs() >= SETTLED_AT
+            || self.of_share.load(Ordering::Relaxed).abs() >= SETTLED_AT
+    }
+
+    /// From now on its messages are of this share. Under the pool's lock, on a settled page.
+    pub(super) fn set_share(&self, share: ShareIndex) {
+        self.share.store(u64::from(share.0), Ordering::Relaxed);
+    }
+
+    /// Empties it: what stood there. Its thread only, under the pool's lock.
+    pub(super) fn take(&self) -> (i64, Option<(ShareIndex, i64)>) {
+        let of_share = self.of_share.swap(0, Ordering::Relaxed);
+        let share = u32::try_from(self.share.load(Ordering::Relaxed)).ok();
+        let in_use = self.in_use.swap(0, Ordering::SeqCst);
+        (in_use, share.map(|share| (ShareIndex(share), of_share)))
+    }
+
+    /// Unused messages that its thread keeps.
+    pub(super) fn free(&self) -> usize {
+        self.free.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_free(&self, free: usize) {
+        self.free.store(free, Ordering::Relaxed);
+    }
+}
