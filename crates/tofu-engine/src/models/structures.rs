@@ -81,7 +81,7 @@ fn a_loop_that_found_the_pool_empty_hears_of_every_return() {
                 .pool_initial(0)
                 .pool_maximum(2)
                 .normalized();
-            let pool = Pool::with_magazines(&options, Arc::clone(&worklist), magazine_len);
+            let pool = Pool::with_magazines(&options, &worklist, magazine_len);
             let share = pool.open_share();
             let received = pool.get_for_delivery(share);
             let held = pool.get(Allocation::Always).unwrap();
@@ -180,7 +180,7 @@ fn whoever_waits_for_room_hears_of_it() {
 
 fn pool_share() -> crate::shared::pool::ShareIndex {
     let (_, worklist) = worklist();
-    Pool::new(&Options::default().pool_initial(0).normalized(), worklist).open_share()
+    Pool::new(&Options::default().pool_initial(0).normalized(), &worklist).open_share()
 }
 
 #[test]

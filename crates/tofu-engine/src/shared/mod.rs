@@ -70,7 +70,7 @@ impl Shared {
         Arc::new(Shared {
             registry: Registry::new(options.channels)
                 .reusing_at_once(planted!(options, NumberReusedEarly)),
-            pool: Pool::new(&options, Arc::clone(&worklist)),
+            pool: Pool::new(&options, &worklist),
             worklist,
             chunks: Chunks::default(),
             send_budget: SendBudget::new(options.send_budget),

@@ -14,7 +14,7 @@ use tofu_msg::Message;
 use crate::msg::{Envelope, Msg};
 use crate::options::Options;
 use crate::shared::worklist::Worklist;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Weak};
 
 use counts::Counts;
 use magazine::Given;
@@ -42,7 +42,8 @@ pub(crate) struct Pool {
     watched: AtomicBool,
     /// Nothing is kept any more.
     closed: AtomicBool,
-    worklist: Arc<Worklist>,
+    /// Gone with the engine: no message that outlives it keeps what wakes its loop.
+    worklist: Weak<Worklist>,
     /// Of the whole pool, and of one group's share of it.
     maxima: (usize, usize),
     maximum_bytes: usize,
@@ -79,7 +80,7 @@ impl Announcement {
 }
 
 impl Pool {
-    pub(crate) fn new(options: &Options, worklist: Arc<Worklist>) -> Arc<Pool> {
+    pub(crate) fn new(options: &Options, worklist: &Arc<Worklist>) -> Arc<Pool> {
         // All magazines together hold an eighth of the pool at most; small ones are not worth it.
         let magazine_len = options.pool_maximum / 8 / magazine::MAXIMUM_MAGAZINES;
         let magazine_len = if magazine_len < 8 {
@@ -92,7 +93,7 @@ impl Pool {
 
     pub(crate) fn with_magazines(
         options: &Options,
-        worklist: Arc<Worklist>,
+        worklist: &Arc<Worklist>,
         magazine_len: usize,
     ) -> Arc<Pool> {
         let maximum = options.pool_maximum;
@@ -100,7 +101,7 @@ impl Pool {
             state: Mutex::default(),
             watched: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            worklist,
+            worklist: Arc::downgrade(worklist),
             maxima: (maximum, (maximum / 2).max(1)),
             maximum_bytes: options.pool_bytes,
             keep_capacity: (options.pool_bytes / maximum).max(4096),
@@ -186,8 +187,8 @@ impl Pool {
     }
 
     fn announce(&self, resume: bool) {
-        if resume {
-            self.worklist.pool_has_room();
+        if let (true, Some(worklist)) = (resume, self.worklist.upgrade()) {
+            worklist.pool_has_room();
         }
     }
 

@@ -28,7 +28,7 @@ fn pool(initial: usize, maximum: usize) -> Closing {
         .normalized();
     Closing(Pool::new(
         &options,
-        Arc::new(Worklist::new(Box::new(|| {}), Arc::default())),
+        &Arc::new(Worklist::new(Box::new(|| {}), Arc::default())),
     ))
 }
 
@@ -104,7 +104,7 @@ fn the_worklist_hears_of_room_after_hunger_and_only_then() {
         .pool_maximum(8)
         .normalized();
     let worklist = Arc::new(Worklist::new(Box::new(|| {}), Arc::default()));
-    let pool = Closing(Pool::new(&options, Arc::clone(&worklist)));
+    let pool = Closing(Pool::new(&options, &worklist));
     let told = || {
         let mut work = crate::shared::worklist::Work::default();
         worklist.take(&mut work);
@@ -139,7 +139,7 @@ fn with_magazines(maximum: usize, magazine_len: usize) -> Closing {
         .pool_maximum(maximum)
         .normalized();
     let worklist = Arc::new(Worklist::new(Box::new(|| {}), Arc::default()));
-    Closing(Pool::with_magazines(&options, worklist, magazine_len))
+    Closing(Pool::with_magazines(&options, &worklist, magazine_len))
 }
 
 fn messages(pool: &Arc<Pool>, count: usize) -> Vec<Msg> {
@@ -185,7 +185,7 @@ fn the_worklist_hears_of_a_message_that_lies_in_a_magazine() {
         .pool_maximum(2)
         .normalized();
     let worklist = Arc::new(Worklist::new(Box::new(|| {}), Arc::default()));
-    let pool = Closing(Pool::with_magazines(&options, Arc::clone(&worklist), 4));
+    let pool = Closing(Pool::with_magazines(&options, &worklist, 4));
     let share = pool.open_share();
     let held = messages(&pool, 2);
     assert_eq!(pool.room(share), 0);
