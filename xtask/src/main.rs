@@ -4,6 +4,7 @@
 //! module; this file only reads the command line. It depends on no crate of the workspace, so it
 //! still runs, and says what is broken, when one of them does not compile.
 
+mod bench;
 mod boundaries;
 mod chaos;
 mod ci;
@@ -65,6 +66,9 @@ enum Command {
     Models(models::Arguments),
     /// Count the lines that the tests reach, and hold the lowest layers to their share
     Coverage(coverage::Arguments),
+    /// Measure speed, alone and beside other libraries
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Run the tests under sanitizers and valgrind
     San(sanitizers::Arguments),
 }
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
         Command::Chaos(arguments) => conclude("chaos", &chaos::run(&arguments)),
         Command::Models(arguments) => conclude("models", &models::run(&arguments, deadline)),
         Command::Coverage(arguments) => conclude("coverage", &coverage::run(&arguments, deadline)),
+        Command::Bench(command) => conclude("bench", &bench::run(&command, deadline)),
         Command::San(arguments) => conclude("san", &sanitizers::run(&arguments)),
     }
 }

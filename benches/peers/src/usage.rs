@@ -1,0 +1,35 @@
+//! What this process takes of the machine: processor time, memory, descriptors.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Processor time of all threads so far.
+pub(crate) fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// Bytes of memory of its own (not of files) that the process occupies now.
+pub(crate) fn memory() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))
+        .context("no RssAnon in the status")?;
+    let kibibytes = line.trim().trim_end_matches("kB").trim();
+    Ok(kibibytes.parse::<u64>()? * 1024)
+}
+
+/// As many descriptors as this user may have.
+pub(crate) fn raise_descriptor_limit() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).context("cannot raise the limit of descriptors")
+}

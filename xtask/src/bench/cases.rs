@@ -1,0 +1,193 @@
+//! The pieces of work that are compared: the one place that says what is run, and what it measures.
+
+/// A library, the feature that compiles it in, and what it can do.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) name: &'static str,
+    /// Empty where nothing has to be asked for.
+    pub(super) feature: &'static str,
+    /// Whether it knows Unix domain sockets.
+    pub(super) has_uds: bool,
+    /// Shapes that it is run in.
+    pub(super) shapes: &'static [&'static str],
+}
+
+const MOST: &[&str] = &["lat", "thr", "win", "conns", "growth"];
+
+pub(super) const PEERS: &[Peer] = &[
+    peer(
+        "tofu",
+        "",
+        &["lat", "thr", "win", "conns", "growth", "post"],
+    ),
+    peer("floor4", "", MOST),
+    peer("libzmq", "libzmq", MOST),
+    peer("nng", "nng", MOST),
+    peer("tokio", "tokio", MOST),
+    peer("tokio-64k", "tokio", &["thr"]),
+    peer("tokio-actor", "tokio", MOST),
+    Peer {
+        has_uds: false,
+        ..peer("message-io", "message-io", MOST)
+    },
+];
+
+const fn peer(name: &'static str, feature: &'static str, shapes: &'static [&'static str]) -> Peer {
+    Peer {
+        name,
+        feature,
+        has_uds: true,
+        shapes,
+    }
+}
+
+/// A value that a case measures, as the programs print it and as a table shows it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Measure {
+    /// The program's name for it.
+    pub(super) name: &'static str,
+    /// The table's name for it, with its unit.
+    pub(super) title: &'static str,
+    /// What it is divided by for the table.
+    pub(super) unit: f64,
+}
+
+const P50: Measure = measure("p50_us", "p50, µs", 1.0);
+const P99: Measure = measure("p99_us", "p99, µs", 1.0);
+const MILLIONS: Measure = measure("per_s", "million/s", 1e6);
+const THOUSANDS: Measure = measure("per_s", "thousand/s", 1e3);
+const PROCESSOR: Measure = measure("cpu_us", "processor time of both, µs each", 1.0);
+const BYTES: Measure = measure("bytes", "bytes per connection (server)", 1.0);
+const NANOSECONDS: Measure = measure("ns", "ns per post", 1.0);
+
+const fn measure(name: &'static str, title: &'static str, unit: f64) -> Measure {
+    Measure { name, title, unit }
+}
+
+/// One piece of work, done by each library.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) shape: &'static str,
+    /// Unique.
+    pub(super) name: &'static str,
+    /// What the program is told.
+    pub(super) words: &'static [&'static str],
+    pub(super) measures: &'static [Measure],
+    /// Part of the quick look.
+    pub(super) is_quick: bool,
+}
+
+pub(super) const CASES: &[Case] = &[
+    quick("lat", "lat tcp", &["lat"], TRIPS),
+    quick("lat", "lat uds", &["lat", "transport=uds"], TRIPS),
+    slow("lat", "lat tcp, no spinning", &["lat", "spin=off"], TRIPS),
+    slow(
+        "lat",
+        "lat uds, no spinning",
+        &["lat", "transport=uds", "spin=off"],
+        TRIPS,
+    ),
+    slow("lat", "sporadic tcp", &["lat", "pause=1000"], TRIPS),
+    quick("thr", "thr tcp 64 B", &["thr"], STREAM),
+    slow("thr", "thr tcp 1 KiB", &["thr", "size=1024"], STREAM),
+    slow("thr", "thr tcp 60000 B", &["thr", "size=60000"], LARGE),
+    quick("thr", "thr uds 64 B", &["thr", "transport=uds"], STREAM),
+    slow(
+        "thr",
+        "thr uds 60000 B",
+        &["thr", "transport=uds", "size=60000"],
+        LARGE,
+    ),
+    quick("win", "win tcp 1", &["win"], STREAM),
+    quick("win", "win tcp 100", &["win", "connections=100"], STREAM),
+    slow("win", "win tcp 1000", &["win", "connections=1000"], STREAM),
+    slow(
+        "conns",
+        "conns tcp 1000",
+        &["conns", "connections=1000"],
+        HELD,
+    ),
+    slow(
+        "conns",
+        "conns tcp 9000",
+        &["conns", "connections=9000"],
+        HELD,
+    ),
+    slow("growth", "growth 10", &["lat", "connections=11"], TRIPS),
+    slow("growth", "growth 1000", &["lat", "connections=1001"], TRIPS),
+    slow("growth", "growth 9000", &["lat", "connections=9001"], TRIPS),
+    slow("post", "post 1", &["post", "threads=1"], POSTS),
+    slow("post", "post 2", &["post", "threads=2"], POSTS),
+    slow("post", "post 4", &["post", "threads=4"], POSTS),
+];
+
+const TRIPS: &[Measure] = &[P50, P99, PROCESSOR];
+const STREAM: &[Measure] = &[MILLIONS, PROCESSOR];
+const LARGE: &[Measure] = &[THOUSANDS, PROCESSOR];
+const HELD: &[Measure] = &[BYTES, THOUSANDS];
+const POSTS: &[Measure] = &[NANOSECONDS, MILLIONS];
+
+const fn slow(
+    shape: &'static str,
+    name: &'static str,
+    words: &'static [&'static str],
+    measures: &'static [Measure],
+) -> Case {
+    Case {
+        shape,
+        name,
+        words,
+        measures,
+        is_quick: false,
+    }
+}
+
+const fn quick(
+    shape: &'static str,
+    name: &'static str,
+    words: &'static [&'static str],
+    measures: &'static [Measure],
+) -> Case {
+    Case {
+        is_quick: true,
+        ..slow(shape, name, words, measures)
+    }
+}
+
+impl Case {
+    /// Whether the library can do it at all.
+    pub(super) fn suits(&self, peer: &Peer) -> bool {
+        let has_transport = peer.has_uds || !self.words.contains(&"transport=uds");
+        has_transport && peer.shapes.contains(&self.shape)
+    }
+}
+
+/// The names of all shapes, in the order of the cases.
+pub(super) fn shapes() -> Vec<&'static str> {
+    let mut shapes: Vec<&str> = CASES.iter().map(|case| case.shape).collect();
+    shapes.dedup();
+    shapes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_shapes_stand_together() {
+        let names: BTreeSet<&str> = CASES.iter().map(|case| case.name).collect();
+        assert_eq!(names.len(), CASES.len());
+        let unique: BTreeSet<&str> = shapes().into_iter().collect();
+        assert_eq!(unique.len(), shapes().len());
+    }
+
+    #[test]
+    fn who_has_no_such_sockets_is_left_out() {
+        let without = PEERS.iter().find(|peer| !peer.has_uds).unwrap();
+        for case in CASES.iter().filter(|case| case.shape == "thr") {
+            assert_eq!(case.suits(without), case.name.contains("tcp"));
+        }
+    }
+}
