@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tofu::prelude::*;
-use tofu_testkit::TempUdsPath;
+use tofu_testkit::{TempUdsPath, wait_until};
 
 use crate::harness::{
     Build, LIMIT, Pair, Seen, Side, Transport, closed, failed, from_peer, on_both, update,
@@ -141,11 +141,15 @@ fn a_timeout_gives_none_in_its_time() {
 
 fn a_timeout_of_zero_takes_what_is_queued(transport: Transport) {
     let mut pair = Pair::connected(transport);
+    let received = |server: &Side| server.engine.stats().messages_received;
+    let before = received(&pair.server);
     for _ in 0..3 {
         let request = Message::new(OpCode::Request).on(pair.at_client);
         pair.client.post(request);
     }
-    pair.client.turn();
+    wait_until(LIMIT, "the requests to be read", || {
+        received(&pair.server) == before + 3
+    });
     pair.server.turn();
     for _ in 0..3 {
         let msg = pair.server.group.wait_receive(Duration::ZERO).unwrap();

@@ -183,6 +183,8 @@ impl Line {
     /// Everything that was posted has been received.
     #[track_caller]
     pub(crate) fn expect_nothing_more(&mut self, side: &Side) {
+        // What the peer has read may still count as queued for a moment.
+        side.wait_sent(self.channel);
         self.says(side, request(8_888, 8));
     }
 
