@@ -81,7 +81,7 @@ fn measure(
             .with_context(|| format!("cannot remove {}", profiles.display()))?;
     }
     let programs = build(deadline)?;
-    let mut tests = cargo_test();
+    let mut tests = cargo("test");
     tests.args(["--lib", "--bins", "--tests", "--no-fail-fast"]);
     let log = folder().join("tests.log");
     let limit = deadline.within(TESTS_LIMIT);
@@ -101,12 +101,18 @@ fn measure(
 
 /// Builds all that will run; the programs hold the map from counters to lines.
 fn build(deadline: Deadline) -> Result<Vec<PathBuf>> {
-    let mut command = cargo_test();
-    command.args(["--lib", "--bins", "--tests", "--example", SIMULATOR]);
-    command.args(["--no-run", "--message-format=json-render-diagnostics"]);
-    let programs = programs(&process::output(&mut command, deadline)?)?;
-    ensure!(!programs.is_empty(), "cargo built no test program");
-    Ok(programs)
+    const MESSAGES: &str = "--message-format=json-render-diagnostics";
+    let mut tests = cargo("test");
+    tests.args(["--lib", "--bins", "--tests", "--no-run", MESSAGES]);
+    let mut simulator = cargo("build");
+    simulator.args(["--example", SIMULATOR, MESSAGES]);
+    let mut all = Vec::new();
+    for mut command in [tests, simulator] {
+        let programs = programs(&process::output(&mut command, deadline)?)?;
+        ensure!(!programs.is_empty(), "cargo built no program");
+        all.extend(programs);
+    }
+    Ok(all)
 }
 
 /// The programs among what cargo says that it made.
@@ -131,9 +137,10 @@ fn simulate(programs: &[PathBuf], seeds: u64, profiles: &Path, deadline: Deadlin
     ended
 }
 
-fn cargo_test() -> Command {
+/// The same packages and features for each command, so that nothing is compiled twice.
+fn cargo(what: &str) -> Command {
     let mut command = workspace::cargo();
-    command.args(["test", "--features", FEATURES]);
+    command.args([what, "--features", FEATURES]);
     for package in PACKAGES {
         command.args(["--package", package]);
     }

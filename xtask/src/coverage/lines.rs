@@ -23,19 +23,41 @@ pub(super) struct FileLines {
 
 /// Reads the format lcov and leaves what users of the crates compile, in the order of the paths.
 pub(super) fn shipped(lcov: &str, root: &Path) -> Result<Vec<FileLines>> {
-    let mut files = Vec::new();
+    let reached = read(lcov, root);
     let mut test_modules = BTreeSet::new();
-    for (path, lines) in read(lcov, root) {
-        let text = fs::read_to_string(root.join(&path));
-        let code = source::without_text(&text.with_context(|| format!("cannot read {path}"))?);
-        let kept = source::without_tests(&code);
-        test_modules.extend(modules_only_for_tests(&path, &code, &kept));
-        if !source::is_test_path(&path) {
+    for path in declaring(reached.keys(), root) {
+        test_modules.extend(modules_only_for_tests(&path, &code(&path, root)?));
+    }
+    let mut files = Vec::new();
+    for (path, lines) in reached {
+        if !source::is_test_path(&path) && !is_below(&path, &test_modules) {
+            let kept = source::without_tests(&code(&path, root)?);
             files.push(count(path, &lines, &kept));
         }
     }
-    files.retain(|file| !is_below(&file.path, &test_modules));
     Ok(files)
+}
+
+/// A file without comments and literals.
+fn code(path: &str, root: &Path) -> Result<String> {
+    let text = fs::read_to_string(root.join(path));
+    let text = text.with_context(|| format!("cannot read {path}"))?;
+    Ok(source::without_text(&text))
+}
+
+/// The files that may declare the modules of these files: one that only declares has no line that
+/// could be counted.
+fn declaring<'a>(paths: impl Iterator<Item = &'a String>, root: &Path) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for path in paths {
+        for folder in Path::new(path).ancestors().skip(1) {
+            let beside = ["mod.rs", "lib.rs", "main.rs"].map(|name| folder.join(name));
+            let candidates = beside.into_iter().chain([folder.with_extension("rs")]);
+            let present = candidates.filter(|file| root.join(file).is_file());
+            files.extend(present.filter_map(|file| file.to_str().map(str::to_owned)));
+        }
+    }
+    files
 }
 
 /// How often each line of each file of the workspace's crates was run.
@@ -83,7 +105,8 @@ fn count(path: String, lines: &BTreeMap<usize, u64>, kept: &str) -> FileLines {
 }
 
 /// The files, without `.rs`, of the modules that a file declares for tests alone.
-fn modules_only_for_tests(path: &str, code: &str, kept: &str) -> Vec<PathBuf> {
+fn modules_only_for_tests(path: &str, code: &str) -> Vec<PathBuf> {
+    let kept = source::without_tests(code);
     let folder = match path.rsplit_once('/') {
         Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => PathBuf::from(folder),
         _ => Path::new(path).with_extension(""),
@@ -112,7 +135,7 @@ fn is_below(path: &str, modules: &BTreeSet<PathBuf>) -> bool {
 mod tests {
     use super::*;
 
-    /// A workspace with one crate of three files, the last of which only tests compile.
+    /// A workspace with one crate, in which a file without a line declares another for tests.
     fn workspace() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("crates/a/src/b");
@@ -120,16 +143,25 @@ mod tests {
         let library =
             "mod b;\nfn f() {\n    g();\n}\n#[cfg(test)]\nmod tests {\n    fn t() {}\n}\n";
         fs::write(root.path().join("crates/a/src/lib.rs"), library).unwrap();
-        let module = "#[cfg(test)]\npub(crate) mod kit;\nfn g() {}\n";
-        fs::write(root.path().join("crates/a/src/b.rs"), module).unwrap();
-        fs::write(folder.join("kit.rs"), "fn help() {}\n").unwrap();
+        fs::write(
+            root.path().join("crates/a/src/b.rs"),
+            "mod c;\nmod d;\nfn g() {}\n",
+        )
+        .unwrap();
+        fs::create_dir(folder.join("c")).unwrap();
+        fs::write(
+            folder.join("c/mod.rs"),
+            "#[cfg(test)]\npub(crate) mod kit;\n",
+        )
+        .unwrap();
+        fs::write(folder.join("c/kit.rs"), "fn help() {}\n").unwrap();
         root
     }
 
     fn lcov(root: &Path) -> String {
         let root = root.display();
         format!(
-            "SF:{root}/crates/a/src/b/kit.rs\nDA:1,0\nend_of_record\n\
+            "SF:{root}/crates/a/src/b/c/kit.rs\nDA:1,0\nend_of_record\n\
              SF:{root}/crates/a/src/lib.rs\nDA:2,1\nDA:3,0\nDA:4,0\nDA:7,0\nend_of_record\n\
              SF:{root}/crates/a/src/lib.rs\nDA:4,2,x\nend_of_record\n\
              SF:{root}/crates/a/src/b.rs\nDA:3,7\nDA:broken\nend_of_record\n\
