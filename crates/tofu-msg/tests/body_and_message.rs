@@ -33,6 +33,23 @@ fn the_limit_holds_to_the_byte_and_nothing_changes_beyond_it() {
 }
 
 #[test]
+fn a_vector_becomes_a_body_if_it_fits() {
+    let body = Body::try_from(vec![1, 2, 3]).unwrap();
+    assert_eq!(body.as_bytes(), [1, 2, 3]);
+    let error = Body::try_from(vec![0; MAX_BODY_LEN + 1]).unwrap_err();
+    assert!(matches!(error, BodyError::TooLong { .. }));
+}
+
+#[test]
+fn an_error_as_one_of_input_and_output_keeps_its_kind_and_text() {
+    let error = Body::new().read_value::<u64>(4).unwrap_err();
+    let text = error.to_string();
+    let error = std::io::Error::from(error);
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
 fn writing_takes_all_or_nothing() {
     let mut body = Body::new();
     write!(body, "{}-{}", 1, 2).unwrap();

@@ -95,6 +95,15 @@ fn every_cut_of_a_frame_in_two_gives_the_message() {
 }
 
 #[test]
+fn a_frame_is_complete_with_its_last_byte() {
+    let bytes = frame(&message());
+    let (_, but_one) = bytes.split_last().unwrap();
+    assert!(FrameRef::parse(but_one).unwrap().complete().is_none());
+    let whole = FrameRef::parse(&bytes).unwrap().complete().unwrap();
+    assert_eq!(whole.as_bytes(), bytes);
+}
+
+#[test]
 fn one_message_per_call_and_the_rest_stays() {
     let bytes = [frame(&message()), frame(&Message::default())].concat();
     let mut decoder = Decoder::new();

@@ -98,6 +98,7 @@ fn every_byte_is_a_status_and_stays_itself() {
     assert_eq!(unnamed, 256 - 51);
     assert_eq!(Status::UNKNOWN_ERROR.kind(), StatusKind::UnknownError);
     assert_eq!(Status::UNKNOWN_ERROR.to_string(), "unknown_error");
+    assert_eq!(format!("{:>14}", StatusKind::QueueFull), "    queue_full");
 }
 
 #[test]
@@ -107,6 +108,7 @@ fn zero_is_no_channel_and_no_id() {
     assert!(ChannelNumber::new(1).is_assigned() && ChannelNumber::new(u16::MAX).is_assigned());
     assert_eq!(ChannelNumber::MAX.value(), 65534);
     assert_eq!(ChannelNumber::from(7).to_string(), "7");
+    assert_eq!(u16::from(ChannelNumber::from(7)), 7);
     assert_eq!(MessageId::default(), MessageId::UNASSIGNED);
     assert!(!MessageId::UNASSIGNED.is_assigned());
     assert!(MessageId::new(u64::MAX).is_assigned());

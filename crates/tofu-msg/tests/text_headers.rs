@@ -50,6 +50,23 @@ fn an_iterator_that_ended_stays_ended() {
 }
 
 #[test]
+fn a_block_and_its_view_are_the_same_lines_and_bytes() {
+    let mut headers = TextHeaders::new();
+    assert!(headers.view().is_empty());
+    headers.append("a", "1").unwrap();
+    headers.append("b", "2").unwrap();
+    let mut names = Vec::new();
+    for line in &headers {
+        names.push(line.name);
+    }
+    assert_eq!(names, [b"a", b"b"]);
+    let view = headers.view();
+    assert!(view.into_iter().eq(&headers));
+    assert_eq!((view.len(), view.is_empty()), (headers.len(), false));
+    assert_eq!(AsRef::<[u8]>::as_ref(&headers), view.as_bytes());
+}
+
+#[test]
 fn looking_up_is_exact_and_in_order() {
     let mut headers = TextHeaders::new();
     for (name, value) in [("D", "1"), ("d", "2"), ("D", "3")] {

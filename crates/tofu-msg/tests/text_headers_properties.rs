@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use proptest::prelude::*;
-use tofu_msg::TextHeaders;
+use tofu_msg::{MAX_TEXT_HEADERS_LEN, TextHeaders};
 
 /// What a program may do to a block.
 #[derive(Clone, Debug)]
@@ -93,5 +93,15 @@ proptest! {
             let len: usize = model.iter().map(|line| line.0.len() + line.1.len() + 3).sum();
             prop_assert_eq!(headers.len(), len);
         }
+    }
+}
+
+#[test]
+fn blocks_about_the_limit_keep_the_rules() {
+    for len in MAX_TEXT_HEADERS_LEN - 12..=MAX_TEXT_HEADERS_LEN + 1 {
+        // The line "n: v" is appended to a block of one long line that begins with the same bytes.
+        let mut block = b"\x01n\x01v: ".to_vec();
+        block.resize(len, b'x');
+        tofu_msg::fuzzing::text_headers(&block);
     }
 }
