@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tofu_addr::{Address, Endpoint};
-use tofu_msg::{BinaryHeader, Message, OpCode, Status};
+use tofu_msg::{BinaryHeader, ChannelNumber, FrameRef, Message, OpCode, Parse, Status};
 
 use crate::core::engine::{Core, Readiness};
 use crate::core::time::Time;
@@ -44,11 +44,62 @@ pub(crate) struct World {
     /// Bytes that one read gives and one write takes; then the stream is not ready.
     pub(crate) read_limit: usize,
     pub(crate) write_limit: usize,
+    /// What every write answers instead of taking anything.
+    pub(crate) write_outcome: Option<fn() -> io::Result<usize>>,
 }
 
 pub(crate) struct MemoryTransport {
     world: Rc<RefCell<World>>,
     side: usize,
+}
+
+impl MemoryStream {
+    fn new(
+        inward: &Rc<RefCell<Pipe>>,
+        outward: &Rc<RefCell<Pipe>>,
+        world: &Rc<RefCell<World>>,
+    ) -> MemoryStream {
+        MemoryStream {
+            inward: Rc::clone(inward),
+            outward: Rc::clone(outward),
+            world: Rc::clone(world),
+            read_paused: false,
+            write_paused: false,
+        }
+    }
+}
+
+/// A peer that is no engine: it says what it likes, and nothing by itself.
+pub(crate) struct RawEnd {
+    inward: Rc<RefCell<Pipe>>,
+    outward: Rc<RefCell<Pipe>>,
+}
+
+impl RawEnd {
+    pub(crate) fn say(&self, message: &Message) {
+        let mut bytes = Vec::new();
+        message.encode_into(&mut bytes);
+        self.outward.borrow_mut().bytes.extend(bytes);
+    }
+
+    /// Says nothing more, and goes on listening.
+    pub(crate) fn end(&self) {
+        self.outward.borrow_mut().ended = true;
+    }
+
+    /// The messages that have come whole since this was last asked.
+    pub(crate) fn heard(&self) -> Vec<Message> {
+        let mut pipe = self.inward.borrow_mut();
+        let bytes: Vec<u8> = pipe.bytes.drain(..).collect();
+        let mut rest = bytes.as_slice();
+        let mut messages = Vec::new();
+        while let Parse::Complete(frame) = FrameRef::parse(rest).unwrap() {
+            messages.push(frame.to_message());
+            rest = &rest[frame.frame_len()..];
+        }
+        pipe.bytes.extend(rest);
+        messages
+    }
 }
 
 impl Read for MemoryStream {
@@ -74,6 +125,9 @@ impl Read for MemoryStream {
 
 impl Write for MemoryStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(outcome) = self.world.borrow().write_outcome {
+            return outcome();
+        }
         let limit = self.world.borrow().write_limit;
         if limit == 0 || std::mem::take(&mut self.write_paused) {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -142,16 +196,11 @@ impl Transport for MemoryTransport {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let (one, two) = (Rc::default(), Rc::default());
-        let end = |inward: &Rc<RefCell<Pipe>>, outward: &Rc<RefCell<Pipe>>| MemoryStream {
-            inward: Rc::clone(inward),
-            outward: Rc::clone(outward),
-            world: Rc::clone(&self.world),
-            read_paused: false,
-            write_paused: false,
-        };
-        world.backlog.push_back(end(&one, &two));
+        world
+            .backlog
+            .push_back(MemoryStream::new(&one, &two, &self.world));
         world.tokens[self.side].push(token);
-        Ok(end(&two, &one))
+        Ok(MemoryStream::new(&two, &one, &self.world))
     }
 
     fn listen(&mut self, _target: &(), token: Token) -> io::Result<((), Endpoint)> {
@@ -244,6 +293,23 @@ impl Net {
         let mut hello = Message::default();
         Address::tcp_client("memory", 1).format(&mut hello).unwrap();
         self.post(1, hello)
+    }
+
+    /// A raw peer says Hello to the first engine; with the channel's number there.
+    pub(crate) fn raw_hello(&mut self) -> (RawEnd, ChannelNumber) {
+        let raw = RawEnd {
+            inward: Rc::default(),
+            outward: Rc::default(),
+        };
+        let accepted = MemoryStream::new(&raw.outward, &raw.inward, &self.world);
+        self.world.borrow_mut().backlog.push_back(accepted);
+        let mut hello = Message::default();
+        Address::tcp_client("memory", 1).format(&mut hello).unwrap();
+        raw.say(&hello);
+        self.settle();
+        let hello = self.receive(0).unwrap();
+        assert_eq!(hello.op_code(), OpCode::HelloRequest);
+        (raw, hello.channel_number())
     }
 
     pub(crate) fn post(&mut self, side: usize, message: Message) -> BinaryHeader {

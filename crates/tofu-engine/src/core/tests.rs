@@ -1,10 +1,14 @@
 //! The core as a whole, over memory: streams cut at every byte, endings, deadlines.
 
+use std::io;
 use std::time::Duration;
 
 use tofu_msg::{ChannelNumber, Message, MessageId, OpCode, Origin, Status};
 
-use crate::core::testing::Net;
+use crate::core::channel::Channel;
+use crate::core::engine::{Core, Socket};
+use crate::core::testing::{MemoryTransport, Net};
+use crate::core::transport::Token;
 use crate::options::Options;
 
 /// A conversation's messages with bodies that are small, large and empty.
@@ -176,4 +180,121 @@ fn what_a_peer_sent_before_it_ended_is_delivered_before_the_last_word() {
         Status::PEER_DISCONNECTED
     );
     assert!(net.receive(0).is_none());
+}
+
+/// A message of this kind on the channel, with a body of so many bytes.
+fn message(op_code: OpCode, channel: ChannelNumber, id: u64, len: usize) -> Message {
+    let mut message = Message::new(op_code);
+    message.set_channel_number(channel);
+    message.set_message_id(MessageId::new(id));
+    message.body_mut().append(&vec![7; len]).unwrap();
+    message
+}
+
+#[test]
+fn an_answer_goes_out_whole_though_the_peer_that_confirmed_has_ended() {
+    let mut net = Net::new(&Options::default(), usize::MAX, usize::MAX);
+    let (raw, channel) = net.raw_hello();
+    net.post(0, message(OpCode::ByeRequest, channel, 5, 0));
+    net.settle();
+    assert_eq!(raw.heard()[0].op_code(), OpCode::ByeRequest);
+    raw.say(&message(OpCode::ByeRequest, channel, 6, 0));
+    net.settle();
+    assert_eq!(net.receive(0).unwrap().op_code(), OpCode::ByeRequest);
+
+    net.world.borrow_mut().write_limit = 10;
+    net.post(0, message(OpCode::ByeResponse, channel, 6, 300));
+    net.turns(1);
+    raw.say(&message(OpCode::ByeResponse, channel, 5, 0));
+    raw.end();
+    net.turns(5);
+    assert!(raw.heard().is_empty(), "it is on its way");
+    net.turns(200);
+
+    let answer = raw.heard().remove(0);
+    assert_eq!(answer.op_code(), OpCode::ByeResponse);
+    assert_eq!(answer.body().as_bytes(), [7; 300]);
+    assert_eq!(net.receive(0).unwrap().op_code(), OpCode::ByeResponse);
+    let closed = net.receive(0).unwrap();
+    let info = closed.close_info().unwrap();
+    assert_eq!(info.cause.status(), Status::SUCCESS);
+    assert!(info.confirmed);
+}
+
+#[test]
+fn what_the_system_does_not_take_comes_back() {
+    let outcomes: [fn() -> io::Result<usize>; 2] =
+        [|| Ok(0), || Err(io::ErrorKind::OutOfMemory.into())];
+    for outcome in outcomes {
+        let mut net = Net::new(&Options::default(), usize::MAX, usize::MAX);
+        let (raw, channel) = net.raw_hello();
+        net.world.borrow_mut().write_outcome = Some(outcome);
+        net.post(0, message(OpCode::Request, channel, 5, 300));
+        net.settle();
+        let back = net.receive(0).unwrap();
+        assert_eq!(back.message_id().value(), 5);
+        assert_eq!(back.status(), Status::SEND_FAILED);
+        assert_eq!(back.body().as_bytes(), [7; 300]);
+        let closed = net.receive(0).unwrap();
+        assert_eq!(
+            closed.close_info().unwrap().cause.status(),
+            Status::SEND_FAILED
+        );
+        assert!(raw.heard().is_empty());
+    }
+}
+
+type Spoil = fn(&mut Core<MemoryTransport>, Token);
+
+fn channel_at(core: &mut Core<MemoryTransport>, token: Token) -> &mut Channel<MemoryTransport> {
+    match core.table.get_mut(token) {
+        Some(Socket::Channel(channel)) => channel,
+        _ => panic!("{token:?} is no channel"),
+    }
+}
+
+/// What the check says when something has been changed behind its back.
+fn noticed(spoil: Spoil) -> String {
+    let mut net = Net::new(&Options::default(), usize::MAX, usize::MAX);
+    let _raw = net.raw_hello();
+    let core = &mut net.sides[0].core;
+    let tokens = core.table.tokens();
+    let is_channel = |at: &Token| matches!(core.table.get_mut(*at), Some(Socket::Channel(_)));
+    let token = tokens.into_iter().find(is_channel).unwrap();
+    core.check_invariants().unwrap();
+    spoil(core, token);
+    core.check_invariants().unwrap_err()
+}
+
+/// A check that never finds anything proves nothing.
+#[test]
+fn what_does_not_hold_is_noticed() {
+    let cases: [(&str, Spoil); 7] = [
+        ("nothing to deliver", |core, at| {
+            channel_at(core, at).undelivered = true;
+        }),
+        ("without a stream", |core, at| {
+            channel_at(core, at).stream = None;
+        }),
+        ("the ready list", |core, at| {
+            channel_at(core, at).queued ^= true;
+        }),
+        ("leads to", |core, at| {
+            channel_at(core, at).number = ChannelNumber::MAX;
+        }),
+        ("bytes are held", |core, at| {
+            channel_at(core, at).counted_held = 1;
+        }),
+        ("no member of its group", |core, at| {
+            let group = channel_at(core, at).group;
+            core.desk.groups.get_mut(group).unwrap().members.remove(&at);
+        }),
+        ("the send budget says 5", |core, _| {
+            core.desk.shared.send_budget.add(5);
+        }),
+    ];
+    for (text, spoil) in cases {
+        let said = noticed(spoil);
+        assert!(said.contains(text), "{said}");
+    }
 }
