@@ -74,6 +74,18 @@ fn listen_ok_on_the_port_asked_for() {
     side.expect_last(&[ready(posted)]);
 }
 
+/// A block of headers without room for the real port's digits comes back as it was.
+#[test]
+fn listen_ok_with_a_block_that_is_full() {
+    let mut side = Side::start(Options::default());
+    let mut welcome = welcome(&Address::tcp_server("127.0.0.1", 0));
+    let headers = welcome.text_headers_mut();
+    let room = tofu::msg::MAX_TEXT_HEADERS_LEN - headers.len() - "n: \r\n".len();
+    headers.append("n", vec![b'v'; room]).unwrap();
+    let posted = side.post(welcome);
+    side.expect_last(&[ready(posted)]);
+}
+
 /// Listening on these fails for this reason.
 #[track_caller]
 fn assert_fails(side: &mut Side, address: &Address, why: Status) {
