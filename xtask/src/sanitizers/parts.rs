@@ -1,6 +1,6 @@
 //! The tests that each tool runs, in parts with a limit of time each.
 //!
-//! Called by `sanitizers`. What a tool cannot judge is left out by name, with the reason beside it.
+//! Called by `sanitizers`. A tool runs each part with all its tests or not at all.
 
 use super::Kind;
 
@@ -9,16 +9,10 @@ pub(super) struct Part {
     pub(super) name: &'static str,
     /// What `cargo test` is to build and run.
     pub(super) targets: &'static [&'static str],
-    /// Tests, by a part of their names, that say nothing under this tool, and why.
-    pub(super) left_out: &'static [(&'static str, &'static str)],
 }
 
 const fn part(name: &'static str, targets: &'static [&'static str]) -> Part {
-    Part {
-        name,
-        targets,
-        left_out: &[],
-    }
+    Part { name, targets }
 }
 
 pub(super) fn of(kind: Kind) -> &'static [Part] {
@@ -49,6 +43,8 @@ const REGRESSIONS: Part = part(
     &["--package", "tofu-net", "--test", "regressions"],
 );
 
+const SCALE: Part = part("scale", &["--package", "tofu-net", "--test", "scale"]);
+
 const ADDRESS: &[Part] = &[
     MSG,
     ADDR,
@@ -60,6 +56,7 @@ const ADDRESS: &[Part] = &[
     LEDGER,
     LIMITS,
     REGRESSIONS,
+    SCALE,
 ];
 
 /// The crates below the engine start no threads.
@@ -72,8 +69,10 @@ const THREAD: &[Part] = &[
     LEDGER,
     LIMITS,
     REGRESSIONS,
+    SCALE,
 ];
 
+/// Every instruction is looked at, so only what needs no speed is here.
 const MEMCHECK: &[Part] = &[
     part(
         "tofu-msg",

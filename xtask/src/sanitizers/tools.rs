@@ -3,11 +3,12 @@
 //! Called by `sanitizers`. The sanitizers are part of the nightly compiler; valgrind runs what the
 //! usual one builds. Each tool has a build folder of its own.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::Kind;
 use crate::deadline::Deadline;
@@ -113,6 +114,16 @@ pub(super) fn report_to(kind: Kind, folder: &Path, command: &mut Command) {
     };
 }
 
+/// Valgrind leaves a file, empty if all is well, for each process; without one it was not used.
+pub(super) fn was_at_work(kind: Kind, folder: &Path) -> Result<()> {
+    let mut files = fs::read_dir(folder).context("cannot list what was found")?;
+    ensure!(
+        kind != Kind::Memcheck || files.next().is_some(),
+        "no process ran under valgrind"
+    );
+    Ok(())
+}
+
 /// A leak is an error only if nothing points to it any more: what threads own that have not ended
 /// when the process exits is still pointed to.
 fn valgrind(file: &str) -> Vec<String> {
@@ -143,5 +154,14 @@ mod tests {
         let runner = runner.unwrap().to_string_lossy();
         assert!(runner.starts_with("valgrind ") && runner.ends_with("--log-file=/a/process.%p"));
         assert_ne!(folder(Kind::Address), folder(Kind::Thread));
+    }
+
+    #[test]
+    fn a_valgrind_that_was_not_used_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(was_at_work(Kind::Memcheck, folder.path()).is_err());
+        was_at_work(Kind::Address, folder.path()).unwrap();
+        fs::write(folder.path().join("process.1"), "").unwrap();
+        was_at_work(Kind::Memcheck, folder.path()).unwrap();
     }
 }
