@@ -16,6 +16,8 @@
 //! the guide.
 
 #[macro_use]
+mod marks;
+#[macro_use]
 mod planted;
 
 mod close;

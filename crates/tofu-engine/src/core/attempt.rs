@@ -95,10 +95,12 @@ impl<T: Transport> Channel<T> {
                     return self.continue_attempt(desk, transport);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    mark!(desk, "connect: the backlog is full");
                     self.deadlines.start(Timer::Retry, desk.now, RETRY);
                     return Ok(());
                 }
                 Err(error) => {
+                    mark!(desk, "connect: a target failed at once");
                     attempt.last_error = Some(error);
                     attempt.targets.pop_front();
                 }
@@ -133,10 +135,12 @@ impl<T: Transport> Channel<T> {
                 Ok(())
             }
             Ok(false) => {
+                mark!(desk, "connect: an event before there was a result");
                 (self.readable, self.writable) = (false, false);
                 Ok(())
             }
             Err(error) => {
+                mark!(desk, "connect: an attempt failed");
                 attempt.last_error = Some(error);
                 self.hung_up = false;
                 self.try_next_target(desk, transport)

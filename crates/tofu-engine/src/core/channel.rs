@@ -116,6 +116,8 @@ pub(crate) struct Channel<T: Transport> {
     /// Stands on the ready list.
     pub(crate) queued: bool,
     pub(crate) parked: bool,
+    /// Parked because the engine holds too much, not for want of room in its group.
+    pub(crate) held_back: bool,
     pub(crate) undelivered: bool,
     /// The place in the line of those that wait for room, kept until something is delivered.
     pub(crate) ticket: Option<u64>,
@@ -161,6 +163,7 @@ impl<T: Transport> Channel<T> {
             hung_up: false,
             queued: false,
             parked: false,
+            held_back: false,
             undelivered: false,
             ticket: None,
             drained: 0,
@@ -198,6 +201,7 @@ impl<T: Transport> Channel<T> {
             self.writable = true;
             self.flush(desk)?;
             if !self.deadlines.is_past(Timer::WriteStall, desk.now) {
+                mark!(desk, "a write stall that was none");
                 // It moved, or failed, which the channel's next turn looks into.
                 return Ok(Progress::Again);
             }
@@ -207,6 +211,7 @@ impl<T: Transport> Channel<T> {
             Passed::Retry => self.try_next_target(desk, transport)?,
             Passed::End(cause, manner) => return Err(Ending { cause, manner }),
             Passed::Finish => {
+                mark!(desk, "the time for the rest is over");
                 return Err(match self.finishing.take() {
                     Some(cause) if self.conversation.state() != State::Draining => Ending {
                         cause,

@@ -93,6 +93,7 @@ impl<T: Transport> Core<T> {
             counters.connects_failed.add(1);
         } else if !channel.number.is_assigned() {
             counters.handshakes_failed.add(1);
+            mark_handshake(&self.desk, status);
         }
         match status {
             Status::HANDSHAKE_EVICTED => counters.handshakes_evicted.add(1),
@@ -112,6 +113,9 @@ impl<T: Transport> Core<T> {
         let mut posted_since = taken.outgoing;
         channel.outgoing.append(&mut posted_since);
         let info = channel.close_info(cause.clone());
+        if taken.abort.is_some() {
+            mark!(self.desk, "the end came before the ByeSignal");
+        }
         if let Some(signal) = signal.or(taken.abort) {
             self.give_back(channel.group, number, signal, cause);
         }
@@ -217,6 +221,7 @@ impl<T: Transport> Core<T> {
                 None
             }
             Manner::Linger if deadline <= self.desk.now => {
+                mark!(self.desk, "linger: there is no time");
                 // No time to wait: the end of stream is told all the same.
                 let _told = stream.shutdown_write();
                 None
@@ -247,6 +252,24 @@ impl<T: Transport> Core<T> {
             group.members.remove(&token);
         }
         self.finish_destroy_if_done(id);
+    }
+}
+
+/// Why a connection ended that the application never knew.
+fn mark_handshake(desk: &Desk, status: Status) {
+    match status {
+        Status::HANDSHAKE_TIMEOUT => mark!(desk, "handshake: handshake_timeout"),
+        Status::FRAME_TIMEOUT => mark!(desk, "handshake: frame_timeout"),
+        Status::HANDSHAKE_EVICTED => mark!(desk, "handshake: handshake_evicted"),
+        Status::PROTOCOL_VIOLATION => mark!(desk, "handshake: protocol_violation"),
+        Status::TOO_MANY_HEADER_LINES => mark!(desk, "handshake: too_many_header_lines"),
+        Status::PEER_DISCONNECTED => mark!(desk, "handshake: peer_disconnected"),
+        Status::RECV_FAILED => mark!(desk, "handshake: recv_failed"),
+        Status::ACCEPT_FAILED => mark!(desk, "handshake: accept_failed"),
+        Status::CHANNELS_EXHAUSTED => mark!(desk, "handshake: channels_exhausted"),
+        Status::SHUTDOWN_STARTED => mark!(desk, "handshake: shutdown_started"),
+        Status::CHANNEL_CLOSED => mark!(desk, "handshake: the group was destroyed"),
+        _ => debug_assert!(false, "a handshake has ended by {status}"),
     }
 }
 

@@ -253,6 +253,7 @@ impl<T: Transport> Channel<T> {
             return Err(Ending::by_peer("the peer sent a ByeSignal"));
         }
         if desk.groups.count_unreceived(self.group, 1) {
+            mark!(desk, "a large frame for a group that is destroyed");
             return Ok(());
         }
         let mut msg = desk.shared.pool.get_for_delivery(self.share);
@@ -273,7 +274,11 @@ impl<T: Transport> Channel<T> {
     /// Hands the run over: with its buffer, or copied where the buffer would be mostly waste.
     fn stage_run(&mut self, desk: &mut Desk, scratch: Vec<u8>, walk: &Walk) {
         desk.scratch = scratch;
-        if walk.count == 0 || desk.groups.count_unreceived(self.group, walk.count) {
+        if walk.count == 0 {
+            return;
+        }
+        if desk.groups.count_unreceived(self.group, walk.count) {
+            mark!(desk, "frames for a group that is destroyed");
             return;
         }
         self.ticket = None;

@@ -158,6 +158,9 @@ impl Desk {
             self.exempt = oldest.map(|(arrival, _)| arrival);
             if let Some((_, token)) = oldest {
                 let waiting = self.held_back[1].iter().position(|&held| held == token);
+                if waiting.is_some() {
+                    mark!(self, "held back: the oldest goes on");
+                }
                 released.extend(waiting.map(|at| self.held_back[1].remove(at)));
             }
         }

@@ -106,7 +106,10 @@ impl<T: Transport> Core<T> {
     pub(crate) fn event(&mut self, token: Token, readiness: Readiness) {
         let readable = readiness.readable || readiness.hung_up;
         match self.table.get_mut(token) {
-            None => return,
+            None => {
+                mark!(self.desk, "an event for a socket that is gone");
+                return;
+            }
             Some(Socket::Listener(listener)) => listener.readable |= readable,
             Some(Socket::Lingering(lingering)) => lingering.readable |= readable,
             Some(Socket::Channel(channel)) => {
@@ -126,7 +129,7 @@ impl<T: Transport> Core<T> {
                 self.conclude(token, outcome.map(|()| Progress::Again));
             }
             Some(Socket::Listener(_)) => self.bind_listener(token, result),
-            _ => {}
+            _ => mark!(self.desk, "a lookup has ended for a channel that is gone"),
         }
     }
 
@@ -239,7 +242,8 @@ impl<T: Transport> Core<T> {
     /// A channel that was not read is read again.
     fn resume(&mut self, token: Token) {
         if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
-            channel.parked = false;
+            mark!(self.desk, "a channel that was not read goes on");
+            (channel.parked, channel.held_back) = (false, false);
             channel.deadlines.resume(self.desk.now);
             self.enqueue(token);
         }
@@ -259,6 +263,7 @@ impl<T: Transport> Core<T> {
             if let Some(Socket::Channel(channel)) =
                 token.flatten().and_then(|token| self.table.get_mut(token))
             {
+                mark!(self.desk, "the send budget has room again");
                 channel.tell_room(&mut self.desk, 0, 0);
             }
         }
@@ -308,7 +313,7 @@ impl<T: Transport> Core<T> {
             }
             Some(Socket::Lingering(lingering)) => {
                 lingering.queued = false;
-                if lingering.drain(&mut self.desk.scratch) {
+                if lingering.drain(&mut self.desk) {
                     self.drop_lingering(token);
                 }
             }
@@ -353,6 +358,7 @@ impl<T: Transport> Core<T> {
                 }
                 Some(Socket::Lingering(lingering)) => {
                     lingering.armed = None;
+                    mark!(self.desk, "linger: the time is over");
                     self.drop_lingering(token);
                 }
                 Some(Socket::Channel(channel)) => {

@@ -60,6 +60,12 @@ impl<T: Transport> Channel<T> {
         if self.hung_up && self.stream.is_some() && planted!(desk.options(), TailDropped) {
             return Err(self.gone());
         }
+        if self.held_back && self.write_failed.is_some() {
+            // It ends when it is read, and gives up what it holds.
+            mark!(desk, "held back: a broken connection goes on");
+            (self.parked, self.held_back) = (false, false);
+            self.deadlines.resume(desk.now);
+        }
         while (self.readable || self.undelivered) && !self.parked && self.stream.is_some() {
             if self.conversation.state() == State::Draining {
                 return self.discard(desk, budget);
@@ -79,6 +85,7 @@ impl<T: Transport> Channel<T> {
             }
         }
         if self.write_failed.is_some() && !self.parked && !self.undelivered {
+            mark!(desk, "a broken connection has nothing more to read");
             return Err(self.broken());
         }
         Ok(Progress::Waiting)
@@ -174,6 +181,7 @@ impl<T: Transport> Channel<T> {
     /// The peer has ended its direction, and everything before that has been staged.
     fn end_of_input(&mut self, desk: &mut Desk) -> Result<(), Ending> {
         if self.write_failed.is_some() {
+            mark!(desk, "a broken connection was read to its end");
             return Err(self.broken());
         }
         if self.input_ended {
@@ -189,6 +197,7 @@ impl<T: Transport> Channel<T> {
                 if self.outgoing.is_empty() {
                     return Err(Ending::confirmed());
                 }
+                mark!(desk, "crossed: the peer ended before our answer was out");
                 // Our ByeResponse is on its way out, and the peer may still read it.
                 self.input_ended = true;
                 self.finish(Ending::confirmed().cause, Time::NEVER);
@@ -198,6 +207,7 @@ impl<T: Transport> Channel<T> {
             State::Draining => Err(Ending::answered()),
             State::Open | State::ByeReceived => {
                 self.input_ended = true;
+                mark!(desk, "the peer has ended its direction");
                 if self.finishing.is_none() {
                     // The peer may still read: what the application answers to the last of its
                     // messages goes out. The receiver tells when it has taken them all.
@@ -239,8 +249,12 @@ impl<T: Transport> Channel<T> {
             let arrived = self.read_into(&mut scratch, budget);
             desk.scratch = scratch;
             match arrived {
+                Arrived::End => return Err(Ending::answered()),
                 // A reset behind our flushed ByeResponse is how some peers close.
-                Arrived::End | Arrived::Failed(_) => return Err(Ending::answered()),
+                Arrived::Failed(_) => {
+                    mark!(desk, "a reset behind our last word");
+                    return Err(Ending::answered());
+                }
                 Arrived::Bytes(count) => self.drained += count,
                 Arrived::Nothing => {}
             }
@@ -270,17 +284,21 @@ impl<T: Transport> Channel<T> {
         let greeting = self.conversation.state() == State::Greeting;
         // An open channel in the middle of a frame gives up what it holds by going on; a connection
         // without a HelloRequest that holds nothing may still bring a short one, whole.
-        // The oldest of those always goes on.
+        // The oldest of those always goes on, and so does one that ends when it is read.
         let goes_on = self.undelivered
+            || self.write_failed.is_some()
             || greeting != (self.counted_held > 0)
             || (greeting && desk.is_oldest_greeter(self.arrival));
         if goes_on || !desk.holds_too_much(greeting) {
             return false;
         }
-        self.parked = true;
+        (self.parked, self.held_back) = (true, true);
         desk.hold_back(self.token, greeting);
         desk.shared.counters.pauses_budget.add(1);
-        if !greeting {
+        if greeting {
+            mark!(desk, "held back: a connection without a HelloRequest");
+        } else {
+            mark!(desk, "held back: an open channel");
             // A connection that has not said Hello gets no time for being held back.
             self.deadlines.pause(desk.now);
         }
@@ -293,6 +311,7 @@ impl<T: Transport> Channel<T> {
         if !std::mem::take(&mut self.undelivered) || !self.number.is_assigned() {
             return;
         }
+        mark!(desk, "what waited for room is delivered at the end");
         let len = self.inflow.unload(&mut desk.scratch);
         let mut unbound = Budget {
             messages: usize::MAX,
@@ -319,6 +338,9 @@ impl<T: Transport> Channel<T> {
         }
         // The application does not know a channel without a number yet.
         let known = self.number.is_assigned();
+        if !known {
+            mark!(desk, "no room for a HelloRequest");
+        }
         if known && why == Room::PoolEmpty && !std::mem::replace(&mut group.pool_empty_told, true) {
             let text = "no pool message is free: reading pauses until messages are put back";
             let cause = Cause::new(Status::POOL_EMPTY, text);

@@ -69,6 +69,7 @@ impl<T: Transport> Channel<T> {
         }
         match stream.write_vectored(&slices[..used]) {
             Ok(0) => {
+                mark!(desk, "a write took nothing");
                 let error = io::Error::from(io::ErrorKind::WriteZero);
                 self.write_failed = Some(Cause::system(Status::SEND_FAILED, "sending", &error));
                 false
@@ -132,6 +133,7 @@ impl<T: Transport> Channel<T> {
             return;
         };
         if room.budget_is_full {
+            mark!(desk, "room in the queue, but not in the send budget");
             shared.send_budget.refuse(self.number);
         }
         if room.waiters {
@@ -204,6 +206,7 @@ impl<T: Transport> Channel<T> {
             None => true,
         };
         if ended {
+            mark!(desk, "nothing is left to drain");
             return Err(Ending::answered());
         }
         self.deadlines.stop(Timer::Bye);

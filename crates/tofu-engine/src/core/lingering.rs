@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 
+use crate::core::desk::Desk;
 use crate::core::time::Time;
 use crate::core::transport::{Stream, Transport};
 
@@ -36,16 +37,25 @@ impl<T: Transport> Lingering<T> {
     }
 
     /// Reads what has come; `true` when the socket may be closed.
-    pub(crate) fn drain(&mut self, scratch: &mut [u8]) -> bool {
+    pub(crate) fn drain(&mut self, desk: &mut Desk) -> bool {
         while self.readable {
-            match self.stream.read(scratch) {
-                Ok(0) => return true,
+            match self.stream.read(&mut desk.scratch) {
+                Ok(0) => {
+                    mark!(desk, "linger: the peer has ended");
+                    return true;
+                }
                 Ok(count) => match self.left.checked_sub(count) {
                     Some(left) => self.left = left,
-                    None => return true,
+                    None => {
+                        mark!(desk, "linger: the peer goes on sending");
+                        return true;
+                    }
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(_) => return true,
+                Err(_) => {
+                    mark!(desk, "linger: the connection broke");
+                    return true;
+                }
             }
         }
         false

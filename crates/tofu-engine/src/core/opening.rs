@@ -117,7 +117,9 @@ impl<T: Transport> Core<T> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     listener.readable = false;
                 }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                    mark!(self.desk, "accept: the connection was gone");
+                }
                 Err(error) => self.accept_failed(token, &error),
             }
         }

@@ -82,6 +82,9 @@ impl<T: Transport> Core<T> {
         };
         report.take_in(self.desk.shared.forget_group(&group.shared));
         report.complete = report.unsent.is_empty() && self.desk.now <= deadline;
+        if !report.complete {
+            mark!(self.desk, "a group was destroyed before all was sent");
+        }
         group.shared.finish(report);
     }
 
@@ -148,6 +151,9 @@ impl<T: Transport> Core<T> {
         }
         shutdown.finished = true;
         shutdown.report.complete = self.table.is_empty();
+        if !shutdown.report.complete {
+            mark!(self.desk, "the engine was shut down before all was sent");
+        }
         let cause = Cause::new(Status::SHUTDOWN_STARTED, "the engine is shut down");
         for token in self.table.tokens() {
             self.end_socket(token, &cause, Time::START);

@@ -32,6 +32,8 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
+            #[cfg(feature = "marks")]
+            pub(crate) marks: crate::marks::Marks,
         }
 
         /// What an engine has done since its start, and how it stands now.
