@@ -19,7 +19,7 @@ simulate --planted                                          find every planted b
 /// Events shown of a run that failed.
 const SHOWN: usize = 60;
 /// So many runs must between them have taken every path.
-const ENOUGH: u64 = 10_000;
+const ENOUGH: u64 = 20_000;
 /// One run in so many is made twice, to see that it is the same.
 const TWICE: u64 = 64;
 
@@ -119,7 +119,6 @@ fn run(arguments: &Arguments) -> ExitCode {
         }
         scope.spawn(|| report(&totals, started, limit, last - arguments.first));
     });
-    println!("{}", lock(&totals.marks));
     println!("{}", progress(&totals, started));
     let failed = lock(&totals.failed);
     for failed in failed.iter().skip(1) {
@@ -128,14 +127,25 @@ fn run(arguments: &Arguments) -> ExitCode {
     if let Some(first) = failed.first() {
         print_failed(first);
     }
+    print_marks(&lock(&totals.marks));
     let missing = lock(&totals.marks).missing();
     let enough = totals.done.load(Ordering::Relaxed) >= ENOUGH;
     if enough && !missing.is_empty() {
-        println!("FAILED: no run came to: {}", missing.join(", "));
+        println!("FAILED: no run came to: {}", missing.join("; "));
     }
     match failed.is_empty() && (missing.is_empty() || !enough) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
+    }
+}
+
+/// Which marks were hit, and how many of those that there are.
+fn print_marks(marks: &Marks) {
+    println!("{marks}");
+    let (all, missing) = (Marks::expected().len(), marks.missing());
+    println!("{} of {all} marks were hit", all - missing.len());
+    if !marks.unlisted().is_empty() {
+        println!("not listed: {}", marks.unlisted().join("; "));
     }
 }
 

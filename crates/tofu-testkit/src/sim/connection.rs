@@ -64,6 +64,10 @@ pub(crate) struct Half {
     pub(crate) closed: bool,
     /// Bytes taken from this end's owner.
     pub(crate) written: u64,
+    /// Bytes that the owner has read.
+    pub(crate) read: u64,
+    /// By read: how many bytes had been read after it, and how many had been written by then.
+    pub(crate) reads: Vec<(u64, u64)>,
     /// An accept has taken this end.
     pub(crate) taken: bool,
 }
@@ -73,6 +77,14 @@ impl Half {
     pub(crate) fn room(&self) -> usize {
         self.capacity
             .saturating_sub(self.arrived.len() + self.in_flight)
+    }
+
+    /// How many bytes the owner had written when it had read so many.
+    pub(crate) fn written_when_read(&self, count: u64) -> u64 {
+        let at = self.reads.partition_point(|&(read, _)| read < count);
+        self.reads
+            .get(at)
+            .map_or(self.written, |&(_, written)| written)
     }
 
     /// What a poller would say of this end when it is registered.

@@ -14,9 +14,10 @@ use tofu_engine::{Options, Stats};
 use crate::sim::network::Network;
 use crate::sim::transport::SimTransport;
 
-/// So many turns in a row may get nowhere although the engine does not want to sleep, beside one for
-/// each channel.
+/// So many turns in a row may get nowhere although the engine does not want to sleep.
 const IDLE_TURNS: u32 = 3;
+/// What a turn does that looks whether a channel has use for scarce room: one for each that waits.
+const GOES_ON: &str = "a channel that was not read goes on";
 
 /// A driver, whatever its streams say of short reads.
 trait Drive {
@@ -77,8 +78,13 @@ pub(crate) struct Engine {
     pub(crate) paused_until: Duration,
     /// How far its clock is ahead.
     pub(crate) ahead: Duration,
+    /// How far it has jumped back, in all.
+    pub(crate) set_back: Duration,
     pub(crate) report: Option<ShutdownReport>,
     idle_turns: u32,
+    /// Turns in a row that did nothing but let go channels that had waited for room.
+    vain_turns: usize,
+    goings_on: u64,
     /// What had been done after the turn before.
     done: (u64, Stats),
     pub(crate) in_use_maximum: usize,
@@ -122,8 +128,11 @@ impl Engine {
             wake_at: None,
             paused_until: Duration::ZERO,
             ahead: Duration::ZERO,
+            set_back: Duration::ZERO,
             report: None,
             idle_turns: 0,
+            vain_turns: 0,
+            goings_on: 0,
             done: Default::default(),
             in_use_maximum,
         }
@@ -187,13 +196,14 @@ impl Engine {
             self.report = Some(report);
             self.drive = None;
         }
-        self.judge_turn(network, reason, before)
+        self.judge_turn(network, index, reason, before)
     }
 
     /// Whether the turn got anywhere, and kept to the pool.
     fn judge_turn(
         &mut self,
         network: &RefCell<Network>,
+        index: usize,
         reason: bool,
         (in_use, channels): (usize, usize),
     ) -> Result<(), String> {
@@ -209,16 +219,24 @@ impl Engine {
         }
         (stats.turns, stats.wakes) = (0, 0);
         let done = (network.borrow().moves, stats);
+        let goings_on = self.handle.mark(GOES_ON);
+        let goes_on = std::mem::replace(&mut self.goings_on, goings_on) != goings_on;
         if reason || done != self.done || !self.again {
-            self.idle_turns = 0;
+            (self.idle_turns, self.vain_turns) = (0, 0);
+        } else if goes_on {
+            self.vain_turns += 1;
         } else {
             self.idle_turns += 1;
         }
         self.done = done;
-        // Channels that wait for room are let go one after the other where room is scarce.
-        let most = IDLE_TURNS + u32::try_from(channels).unwrap_or(0);
-        if self.idle_turns > most {
-            return Err(format!("{most} turns in a row got nowhere"));
+        if self.vain_turns > 0 {
+            let waiting = network.borrow().connections_of(index);
+            if self.vain_turns > waiting {
+                return Err(format!("{waiting} channels go on in vain, and again"));
+            }
+        }
+        if self.idle_turns > IDLE_TURNS {
+            return Err(format!("{IDLE_TURNS} turns in a row got nowhere"));
         }
         Ok(())
     }

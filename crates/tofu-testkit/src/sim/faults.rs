@@ -19,6 +19,8 @@ pub struct Faults {
     pub spurious: u16,
     /// A write or read breaks its connection instead: both ends see a reset.
     pub reset: u16,
+    /// A write or read fails although the connection is whole: for want of memory, say.
+    pub fail: u16,
     /// A connection attempt is refused.
     pub refuse: u16,
     /// A connection attempt is never answered.
@@ -37,7 +39,7 @@ pub struct Faults {
     pub pause: u16,
     /// The longest such while.
     pub pause_time: Duration,
-    /// An engine's clock jumps forward.
+    /// An engine's clock jumps: forward, or back as far as it was ahead.
     pub jump: u16,
     /// The longest such jump.
     pub jump_time: Duration,

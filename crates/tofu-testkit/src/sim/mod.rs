@@ -4,6 +4,28 @@
 //! [`Simulation`] is for whoever wants to test a protocol of their own; [`check`] is tofu's own
 //! test, which draws applications, limits and faults from a seed and watches what must hold.
 //!
+//! # A protocol of your own
+//!
+//! What runs here are real engines; only sockets and time are simulated. So whatever is built from
+//! posting and receiving can be tested, over hours of simulated time in a moment of real time:
+//!
+//! 1. Write each application as a value with a [`Group`](tofu_engine::Group) and a function that takes
+//!    what has come (`receive` with a timeout of zero, for nobody may wait) and posts what follows.
+//! 2. Make a [`Simulation`] from a seed, [add engines](Simulation::add_engine) and set the
+//!    [`Faults`]: delays, resets, refused connections, pauses, whatever the protocol is to survive.
+//! 3. In a loop, [`step`](Simulation::step), then let every application act. Time passes by itself
+//!    when there is nothing to do; [`now`](Simulation::now) is the clock for timeouts of your own, and
+//!    `step` goes no further than the limit that it is given.
+//! 4. Say what must hold: after each step, and at the end when [`Faults::none`] have been set and
+//!    everything has come to rest.
+//! 5. Run many seeds. The same seed gives the same run, [`history`](Simulation::history) proves it, so
+//!    a seed that fails is a test; [`Tracing::Print`] shows what happened, and
+//!    [`note`](Simulation::note) adds what the applications did. Randomness of the applications
+//!    belongs to the seed as well: [`random`](Simulation::random).
+//!
+//! `examples/own_protocol.rs` is all of that: orders that must be taken exactly once although
+//! connections break.
+//!
 //! # Example
 //!
 //! ```

@@ -270,6 +270,13 @@ impl Network {
         entry.hung_up |= readiness.hung_up;
     }
 
+    /// Connections that an engine has a part in.
+    pub(crate) fn connections_of(&self, engine: usize) -> usize {
+        let halves = self.connections.iter().flat_map(|it| &it.halves);
+        let owners = halves.filter_map(|half| half.owner);
+        owners.filter(|&(owner, _)| owner == engine).count()
+    }
+
     /// A token is registered: from now on it may also be named by events without a cause.
     pub(crate) fn note_token(&mut self, engine: usize, token: Token) {
         self.inbound[engine].tokens.push(token);

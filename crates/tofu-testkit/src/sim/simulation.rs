@@ -157,6 +157,12 @@ impl Simulation {
         &self.engines[index]
     }
 
+    /// How far clocks have jumped back: everything that waits for them may be so much later.
+    pub(crate) fn set_back(&self) -> Duration {
+        let engines = self.engines.iter().map(|engine| engine.set_back);
+        engines.max().unwrap_or_default()
+    }
+
     /// Whether an engine has something to do now, or something is on its way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -263,7 +269,13 @@ impl Simulation {
             }
             if network.chance(jump) {
                 let longest = network.faults.jump_time;
-                engine.ahead += network.some_time(longest);
+                let jump = network.some_time(longest);
+                let before = engine.ahead;
+                engine.ahead = match network.random.below(4) {
+                    0 => engine.ahead.saturating_sub(jump),
+                    _ => engine.ahead + jump,
+                };
+                engine.set_back += before.saturating_sub(engine.ahead);
                 let ahead = engine.ahead.as_secs_f64();
                 let numbers = [11, index as u64];
                 let text = format_args!("the clock of engine {index} jumps to {ahead} ahead");

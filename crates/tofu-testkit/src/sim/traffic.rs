@@ -31,6 +31,9 @@ impl Network {
         if self.breaks(end) {
             return Err(ErrorKind::ConnectionReset.into());
         }
+        if self.fails(end) {
+            return Err(ErrorKind::OutOfMemory.into());
+        }
         if self.blocks(end, true) {
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -53,9 +56,14 @@ impl Network {
             there
         };
         let half = self.half(end);
-        for (place, byte) in space.iter_mut().zip(half.arrived.drain(..count)) {
-            *place = byte;
-        }
+        let (front, back) = half.arrived.as_slices();
+        let split = front.len().min(count);
+        space[..split].copy_from_slice(&front[..split]);
+        space[split..count].copy_from_slice(&back[..count - split]);
+        half.arrived.drain(..count);
+        half.read += count as u64;
+        let moment = (half.read, half.written);
+        half.reads.push(moment);
         let room = half.room() >= half.capacity.div_ceil(3);
         self.moves += 1;
         self.note_traffic(4, end, count, "read");
@@ -74,6 +82,12 @@ impl Network {
         }
         if self.breaks(end) {
             return Err(ErrorKind::ConnectionReset.into());
+        }
+        if self.fails(end) {
+            return match self.random.below(2) {
+                0 => Ok(0),
+                _ => Err(ErrorKind::OutOfMemory.into()),
+            };
         }
         let half = self.half(end);
         if half.reset || half.write_ended {
@@ -95,8 +109,11 @@ impl Network {
         } else {
             len.min(room)
         };
-        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-        let bytes: Vec<u8> = bytes.take(count).collect();
+        let mut bytes = Vec::with_capacity(count);
+        for slice in slices {
+            let part = slice.len().min(count - bytes.len());
+            bytes.extend_from_slice(&slice[..part]);
+        }
         self.half(end).written += count as u64;
         self.moves += 1;
         self.note_traffic(5, end, count, "written");
@@ -197,6 +214,12 @@ impl Network {
     pub(crate) fn break_connection(&mut self, end: End) {
         self.send_reset(end.other());
         self.send_reset(end);
+    }
+
+    /// Whether a call fails although nothing is wrong with the connection.
+    fn fails(&mut self, end: End) -> bool {
+        let rate = self.faults.fail;
+        self.half(end).owner.is_some() && self.chance(rate)
     }
 
     /// Whether a call says that it would block although it need not; an event follows.

@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tofu_addr::{Address, Endpoint};
-use tofu_engine::driver::{PeerInfo, Readiness, Resolution, Stream, Token, Transport};
+use tofu_addr::{Address, Endpoint, UdsName};
+use tofu_engine::driver::{Credentials, PeerInfo, Readiness, Resolution, Stream, Token, Transport};
 
 use crate::sim::connection::{End, Phase};
 use crate::sim::network::{Arrival, Listening, Network};
@@ -85,29 +85,51 @@ impl<const WHOLE: bool> Stream for SimStream<WHOLE> {
     }
 
     fn peer(&self) -> PeerInfo {
-        PeerInfo::new(endpoint_of(self.end), None)
+        let network = self.network.borrow();
+        let local = network.connections[self.end.connection]
+            .address
+            .starts_with("uds");
+        peer_info(self.end, local)
     }
 }
 
-/// The endpoint by which an end is known in close informations: host `END`, and as its port
-/// the connection and the side.
-pub(crate) fn endpoint_of(end: End) -> Endpoint {
-    Endpoint::Tcp {
-        host: format!("{}.{}", end.connection, end.side),
-        port: 1,
+/// So many users and hosts are behind the connections, in turn.
+const WHO: usize = 3;
+
+/// Who is said to be at the other end: the connection, and one of a few users or hosts.
+fn peer_info(end: End, local: bool) -> PeerInfo {
+    let End { connection, side } = end;
+    let who = connection % WHO;
+    if local {
+        let name = UdsName::File(format!("/{connection}/{side}").into());
+        let user = u32::try_from(who).unwrap_or(0);
+        let credentials = Credentials::new(user, user, None);
+        return PeerInfo::new(Endpoint::Uds(name), Some(credentials));
     }
+    let endpoint = Endpoint::Tcp {
+        host: format!("{side}.{who}"),
+        port: u16::try_from(connection).unwrap_or(u16::MAX),
+    };
+    PeerInfo::new(endpoint, None)
 }
 
 /// The end that an endpoint was made from.
 pub(crate) fn end_of(endpoint: &Endpoint) -> Option<End> {
-    let Endpoint::Tcp { host, .. } = endpoint else {
-        return None;
-    };
-    let (connection, side) = host.split_once('.')?;
-    Some(End {
-        connection: connection.parse().ok()?,
-        side: side.parse().ok()?,
-    })
+    match endpoint {
+        Endpoint::Tcp { host, port } => Some(End {
+            connection: usize::from(*port),
+            side: host.split_once('.')?.0.parse().ok()?,
+        }),
+        Endpoint::Uds(UdsName::File(path)) => {
+            let mut parts = path.to_str()?.split('/').skip(1);
+            let mut number = || parts.next()?.parse().ok();
+            Some(End {
+                connection: number()?,
+                side: number()?,
+            })
+        }
+        Endpoint::Uds(_) => None,
+    }
 }
 
 impl Drop for SimListener {
@@ -274,6 +296,9 @@ impl<const WHOLE: bool> Transport for SimTransport<WHOLE> {
         let target = address.endpoint().to_string();
         if target.starts_with("tcp|name") {
             let mut network = self.network.borrow_mut();
+            if network.random.below(8) == 0 {
+                return Resolution::Failed(ErrorKind::QuotaExceeded.into());
+            }
             network.look_up(&target, self.engine, token);
             return Resolution::Pending;
         }
@@ -292,6 +317,9 @@ impl<const WHOLE: bool> Transport for SimTransport<WHOLE> {
 
     fn listen(&mut self, target: &String, token: Token) -> io::Result<(SimListener, Endpoint)> {
         let endpoint: Endpoint = target.parse().map_err(|_| ErrorKind::InvalidInput)?;
+        if target.starts_with("tcp|invalid") {
+            return Err(ErrorKind::InvalidInput.into());
+        }
         let mut network = self.network.borrow_mut();
         let life = network.listen(target, Some((self.engine, token)))?;
         network.note_token(self.engine, token);

@@ -7,7 +7,7 @@ use tofu_engine::Msg;
 use tofu_msg::{ChannelNumber, Message, OpCode};
 
 use crate::sim::check::ledger::{Judged, Role};
-use crate::sim::check::scenario::{Scenario, Seat};
+use crate::sim::check::scenario::{Scenario, Seat, number_of};
 
 /// As many groups as an application has at most, destroyed ones included.
 const MOST_SEATS: usize = 4;
@@ -126,7 +126,12 @@ impl Scenario {
     }
 
     pub(crate) fn listen(&mut self, engine: usize, seat: usize) -> Judged {
-        let address = self.place(Address::tcp_server, Address::uds_server);
+        let address = match self.sim.random(64) {
+            0 if !self.plan.quiet => Address::tcp_server("nowhere", 1),
+            1 if !self.plan.quiet => Address::tcp_server("invalid", 1),
+            2 if !self.plan.quiet => Address::tcp_server("nameh1", 1),
+            _ => self.place(Address::tcp_server, Address::uds_server),
+        };
         self.open(engine, seat, &address)
     }
 
@@ -155,8 +160,9 @@ impl Scenario {
         let Some(group) = &self.apps[engine].seats[seat].group else {
             return Ok(());
         };
-        if group.sender().update_receiver(None).is_ok() {
-            self.apps[engine].seats[seat].updates_posted += 1;
+        match group.sender().update_receiver(None) {
+            Ok(()) => self.apps[engine].seats[seat].updates_posted += 1,
+            Err(error) => self.marks.hit(format!("no update: {}", error.kind())),
         }
         Ok(())
     }
@@ -173,22 +179,58 @@ impl Scenario {
 
     /// Posts what must be refused.
     fn misuse(&mut self, engine: usize, seat: usize) -> Judged {
+        let forbidden = self.forbidden_on_a_channel(engine, seat);
         let Some(group) = &self.apps[engine].seats[seat].group else {
             return Ok(());
         };
-        let wrong = match self.sim.random(5) {
+        let wrong = match self.sim.random(10) {
+            7.. => match forbidden {
+                Some(message) => message,
+                None => return Ok(()),
+            },
             0 => Message::new(OpCode::Request),
             1 => Message::new(OpCode::Response),
             2 => Message::new(OpCode::HelloRequest),
             3 => on_channel(OpCode::WelcomeResponse, 1),
+            4 => nowhere(),
+            5 => more_of_nothing(),
             _ => on_channel(OpCode::Signal, 65_000),
         };
         let op_code = wrong.op_code();
         match group.sender().post(Msg::from(wrong)) {
-            Err(error) if error.message().op_code() == op_code => Ok(()),
+            Err(error) if error.message().op_code() == op_code => {
+                self.marks.hit(format!("refused: {}", error.kind()));
+                Ok(())
+            }
             Err(error) => Err(format!("a refusal changed a message: {error}")),
             Ok(header) => Err(format!("this was not refused: {header:?}")),
         }
+    }
+
+    /// What may not be said on one of a group's channels.
+    fn forbidden_on_a_channel(&mut self, engine: usize, seat: usize) -> Option<Message> {
+        let open = self.channels(engine, |it| it.group == seat);
+        let key = *open.get(self.pick(open.len()))?;
+        let channel = self.ledger.channels.get(&key)?;
+        let peer = channel
+            .peer
+            .and_then(|peer| self.ledger.channels.get(&peer));
+        let asked = peer.is_none_or(|peer| peer.bye_posted);
+        let answers = channel.role == Role::Acceptor && !channel.hello_answered;
+        let op_code = match self.sim.random(4) {
+            0 => OpCode::WelcomeResponse,
+            1 if !answers => OpCode::HelloResponse,
+            2 if !asked => OpCode::ByeResponse,
+            _ => OpCode::HelloRequest,
+        };
+        let mut message = Message::default();
+        if op_code == OpCode::HelloRequest {
+            Address::tcp_client("h0", 1).format(&mut message).ok()?;
+        }
+        message.set_op_code(op_code);
+        message.set_channel_number(number_of(key));
+        message.set_message_id(1.into());
+        Some(message)
     }
 
     /// Begins to destroy a group.
@@ -220,6 +262,21 @@ impl Scenario {
         self.apps[engine].handle.request_shutdown(grace);
         self.marks.hit("engine shut down");
     }
+}
+
+/// A HelloRequest to what is no address.
+fn nowhere() -> Message {
+    let mut message = Message::new(OpCode::HelloRequest);
+    // It fits.
+    let _added = message.text_headers_mut().append("~connect_to", "nowhere");
+    message
+}
+
+/// `more` where there can be none.
+fn more_of_nothing() -> Message {
+    let mut message = on_channel(OpCode::ByeRequest, 1);
+    message.set_more(true);
+    message
 }
 
 fn on_channel(op_code: OpCode, number: u16) -> Message {

@@ -24,6 +24,9 @@ impl Scenario {
         for engine in 0..self.apps.len() {
             self.listen(engine, 0)?;
         }
+        if self.plan.raw {
+            self.listen_raw();
+        }
         for _ in 0..self.plan.actions {
             let engine = self.pick(self.apps.len());
             self.act(engine)?;
@@ -41,6 +44,7 @@ impl Scenario {
 
     fn calm_down(&mut self) -> Judged {
         self.calm = true;
+        self.end_cut_raw();
         let faults = &self.plan.faults;
         let harmless = Faults {
             delay: faults.delay,
@@ -57,6 +61,7 @@ impl Scenario {
     /// Runs until nothing happens for so long; the applications take and answer everything.
     fn drain(&mut self, idle: Duration) -> Judged {
         self.serve_all()?;
+        let idle = idle + self.sim.set_back();
         for _ in 0..MOST_STEPS {
             let limit = self.sim.now() + idle;
             match self.sim.step(limit).map_err(|error| error.to_string())? {
@@ -93,9 +98,6 @@ impl Scenario {
 
     /// With everything at rest, nothing may be left that somebody could go on with.
     fn no_stall(&mut self) -> Judged {
-        if self.plan.crammed {
-            return Ok(());
-        }
         self.connections_at_rest()?;
         self.queues_at_rest()?;
         Ok(())
@@ -213,6 +215,7 @@ impl Scenario {
             app.held.clear();
             let stats = app.handle.stats();
             self.marks.add_stats(&stats);
+            self.marks.add_paths(&app.handle.marks());
             if self.sim.engine(index).has_ended() {
                 continue;
             }
@@ -282,8 +285,11 @@ impl Scenario {
         Ok(())
     }
 
-    /// Whether this is a raw peer's.
-    fn is_raw(&self, channel: &Channel) -> bool {
+    /// Whether this is a raw peer's, or leads to one.
+    pub(crate) fn is_raw(&self, channel: &Channel) -> bool {
+        if channel.peer.is_some_and(|peer| peer.0 >= self.apps.len()) {
+            return true;
+        }
         let first = channel
             .posted
             .first()

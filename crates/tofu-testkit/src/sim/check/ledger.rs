@@ -66,6 +66,8 @@ pub(crate) struct Channel {
     pub(crate) last_received: Option<MessageId>,
     pub(crate) peer: Option<Key>,
     pub(crate) end: Option<End>,
+    /// How many bytes had been written here when the last proof of receipt was received.
+    pub(crate) proven: Option<u64>,
     pub(crate) hello_answered: bool,
     pub(crate) bye_posted: bool,
     pub(crate) bye_came: bool,
@@ -96,6 +98,7 @@ impl Channel {
             last_received: None,
             peer: None,
             end: None,
+            proven: None,
             hello_answered: false,
             bye_posted: false,
             bye_came: false,
@@ -244,6 +247,21 @@ impl Ledger {
         }
         channel.delivered += 1;
         Ok(())
+    }
+
+    /// Where in what the peer has sent the last message ends that proves the receipt of ours, of
+    /// those received.
+    pub(crate) fn last_proof(&self, channel: &Channel, proves: fn(OpCode) -> bool) -> Option<u64> {
+        let peer = self.channels.get(&channel.peer?)?;
+        let received = usize::try_from(channel.received).ok()?;
+        let said = peer.posted.get(..received)?;
+        let last = said
+            .iter()
+            .rposition(|&serial| proves(self.entries[serial].op_code))?;
+        let frames = said[..=last]
+            .iter()
+            .map(|&serial| self.entries[serial].frame);
+        Some(frames.sum())
     }
 
     fn received(&mut self, at: Key, group: usize, message: &Message) -> Judged {

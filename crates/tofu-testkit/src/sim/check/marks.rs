@@ -5,51 +5,7 @@ use std::fmt;
 
 use tofu_engine::Stats;
 
-/// What ten thousand runs must have seen, one with another.
-const EXPECTED: &[&str] = &[
-    "closed: address_in_use",
-    "closed: bye_timeout",
-    "closed: channel_closed",
-    "closed: connect_failed",
-    "closed: connect_timeout",
-    "closed: frame_timeout",
-    "closed: hello_response_timeout",
-    "closed: idle_timeout",
-    "closed: linger_timeout",
-    "closed: peer_disconnected",
-    "closed: protocol_violation",
-    "closed: shutdown_started",
-    "closed: success",
-    "closed: uds_path_not_found",
-    "closed: write_stall_timeout",
-    "counter: accepts_failed",
-    "counter: connections_refused",
-    "counter: connections_shed",
-    "counter: handshakes_evicted",
-    "counter: handshakes_failed",
-    "counter: pauses_budget",
-    "counter: pauses_inbox_full",
-    "counter: pauses_pool_empty",
-    "engine shut down",
-    "group destroyed",
-    "notice: accept_failed",
-    "notice: pool_empty",
-    "notice: send_queue_ready",
-    "notice: uds_path_gone",
-    "raw peer: closed",
-    "raw peer: cut off",
-    "raw peer: garbage",
-    "raw peer: half a close",
-    "refused: channel_closed",
-    "refused: channels_exhausted",
-    "refused: not_allowed",
-    "refused: queue_full",
-    "refused: shutdown_started",
-    "returned: channel_closed",
-    "returned: connect_timeout",
-    "returned: peer_disconnected",
-    "returned: write_stall_timeout",
-];
+use crate::sim::check::expected::EXPECTED;
 
 /// Counts by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,11 +32,31 @@ impl Marks {
         self.counts.get(name).copied().unwrap_or(0)
     }
 
-    /// What ten thousand runs should have seen and these have not.
+    /// Adds the paths that an engine has taken.
+    pub(crate) fn add_paths(&mut self, paths: &[(&str, u64)]) {
+        for (name, count) in paths {
+            *self.counts.entry(format!("path: {name}")).or_default() += count;
+        }
+    }
+
+    /// All names that twenty thousand runs hit, one with another.
+    #[must_use]
+    pub fn expected() -> &'static [&'static str] {
+        EXPECTED
+    }
+
+    /// What so many runs should have seen and these have not.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         let expected = EXPECTED.iter().copied();
         expected.filter(|name| self.count(name) == 0).collect()
+    }
+
+    /// What these have seen although nobody expects it.
+    #[must_use]
+    pub fn unlisted(&self) -> Vec<&str> {
+        let names = self.counts.keys().map(String::as_str);
+        names.filter(|name| !EXPECTED.contains(name)).collect()
     }
 
     /// Counts the counters of an engine that are not 0.

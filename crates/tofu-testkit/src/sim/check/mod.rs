@@ -6,9 +6,11 @@
 //! faults everything arrives; nothing is left in pools and queues; no engine turns in vain.
 
 mod act;
+mod expected;
 mod finish;
 mod ledger;
 mod marks;
+mod misbehaviour;
 mod plan;
 mod raw;
 mod receive;

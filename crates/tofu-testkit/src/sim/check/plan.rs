@@ -15,8 +15,6 @@ use crate::sim::faults::Faults;
 pub(crate) struct Plan {
     /// Nothing goes wrong: no timeouts, no resets, nobody refuses.
     pub(crate) quiet: bool,
-    /// Connections may have to wait for others that hold too much, for their timeouts at the most.
-    pub(crate) crammed: bool,
     pub(crate) options: Vec<Options>,
     pub(crate) faults: Faults,
     /// Bytes that an end of a connection holds, at most.
@@ -70,7 +68,6 @@ impl Plan {
         });
         Plan {
             quiet,
-            crammed,
             options: options.collect(),
             faults: draw_faults(random, quiet),
             room,
@@ -79,7 +76,7 @@ impl Plan {
             actions: 20 + random.below(160),
             interval: Duration::from_micros(50 << random.below(10)),
             weights: draw_weights(random, quiet),
-            raw: one_in(random, 3),
+            raw: one_in(random, 2),
         }
     }
 }
@@ -129,6 +126,8 @@ fn draw_options(random: &mut Random, quiet: bool, hasty: bool) -> Options {
         options
     } else {
         draw_refusals(random, options)
+            .linger_drain(small_or(random, 1..100, 1 << 20))
+            .linger_timeout(Duration::from_millis(small_or(random, 50..51, 2000) as u64))
     };
     match hasty {
         true => draw_timeouts(random, options),
@@ -138,10 +137,16 @@ fn draw_options(random: &mut Random, quiet: bool, hasty: bool) -> Options {
 
 /// Limits that turn peers away.
 fn draw_refusals(random: &mut Random, options: Options) -> Options {
-    match random.below(6) {
+    match random.below(8) {
         0 => options.pending_handshakes(small_or(random, 1..4, 64)),
         1 => options.connections_per_listener(small_or(random, 1..4, 64)),
         2 => options.channels(small_or(random, 1..6, 100)),
+        3 => options.connections_per_ip(small_or(random, 1..3, 64)),
+        4 => match random.below(2) {
+            0 => options.connections_per_uid(small_or(random, 1..3, 64)),
+            _ => options.uds_allowed_uids(Some(vec![0, 2])),
+        },
+        5 => options.header_lines(small_or(random, 1..3, 64)),
         _ => options,
     }
 }
@@ -154,7 +159,7 @@ fn draw_timeouts(random: &mut Random, mut options: Options) -> Options {
     };
     options.connect_timeout = draw(options.connect_timeout);
     options.handshake_timeout = draw(options.handshake_timeout);
-    options.frame_timeout = draw(options.frame_timeout);
+    options.frame_timeout = draw(options.frame_timeout) / 8;
     options.bye_timeout = draw(options.bye_timeout);
     options.linger_timeout = draw(options.linger_timeout);
     options.write_stall_timeout = draw(options.write_stall_timeout);
@@ -178,6 +183,7 @@ fn draw_faults(random: &mut Random, quiet: bool) -> Faults {
         return faults;
     }
     faults.reset = rate(8);
+    faults.fail = rate(6);
     faults.refuse = rate(200);
     faults.silence = rate(200);
     faults.no_descriptors = rate(300);
@@ -206,7 +212,7 @@ fn draw_weights(random: &mut Random, quiet: bool) -> Weights {
         misuse: up_to(4),
         create: up_to(1),
         destroy: up_to(1),
-        shutdown: if quiet { 0 } else { up_to(8) / 8 },
+        shutdown: if quiet { 0 } else { up_to(8) / 6 },
         release: 2 + up_to(20),
         raw: up_to(20),
     }

@@ -14,18 +14,24 @@ use crate::sim::connection::{End, Phase};
 
 /// As many at a time.
 const MOST: usize = 6;
+/// Where raw peers listen.
+const PLACES: [&str; 2] = ["tcp|raw|1", "uds|/raw"];
 
 /// A raw peer.
 #[derive(Debug)]
 pub(crate) struct Raw {
-    end: End,
-    key: Key,
+    pub(super) end: End,
+    pub(super) key: Key,
     /// What it has still to write.
-    out: Vec<u8>,
-    decoder: Decoder,
+    pub(super) out: Vec<u8>,
+    pub(super) decoder: Decoder,
     /// Ends its direction when all is written.
-    finishing: bool,
-    over: bool,
+    pub(super) finishing: bool,
+    /// It has stopped in the middle of a frame, for good.
+    pub(super) cut: bool,
+    /// It reads nothing for now.
+    pub(super) deaf: bool,
+    pub(super) over: bool,
 }
 
 impl Scenario {
@@ -33,15 +39,25 @@ impl Scenario {
     pub(crate) fn act_raw(&mut self) -> Judged {
         let which = self.pick(MOST);
         if which >= self.raw.len() {
-            return self.connect_raw();
+            return match self.sim.random(2) {
+                0 => self.connect_raw(),
+                _ => {
+                    self.accept_raw();
+                    Ok(())
+                }
+            };
         }
         match self.sim.random(24) {
             0 => self.raw[which].finishing = true,
             1 => self.leave(which, false),
             2 if !self.plan.quiet => self.leave(which, true),
-            3 => self.talk_garbage(which),
+            3 | 21 => self.talk_garbage(which, None),
+            22 => self.answer_unasked(which),
             4..7 => {
                 self.say_raw(which, OpCode::ByeRequest, 0);
+                if self.sim.random(4) == 0 {
+                    self.talk_garbage(which, None);
+                }
             }
             7..14 => self.serve_raw(which)?,
             _ => {
@@ -56,8 +72,49 @@ impl Scenario {
         Ok(())
     }
 
+    /// Raw peers listen as well.
+    pub(crate) fn listen_raw(&mut self) {
+        for place in PLACES {
+            // Nobody else has these places.
+            let _listening = self.sim.network().listen(place, None);
+        }
+    }
+
+    /// Raw listeners take what waits.
+    fn accept_raw(&mut self) {
+        for place in PLACES {
+            loop {
+                let Some(end) = self.sim.network().take_waiting(place) else {
+                    break;
+                };
+                self.sim.network().half(end).taken = true;
+                self.add_raw(end);
+                self.marks.hit("raw peer: accepted");
+            }
+        }
+    }
+
+    fn add_raw(&mut self, end: End) -> Key {
+        let key = (self.apps.len(), end.connection);
+        self.raw.push(Raw {
+            end,
+            key,
+            out: Vec::new(),
+            decoder: Decoder::new(),
+            finishing: false,
+            cut: false,
+            deaf: false,
+            over: false,
+        });
+        key
+    }
+
     fn connect_raw(&mut self) -> Judged {
-        let known: Vec<String> = self.sim.network().listeners.keys().cloned().collect();
+        let known: Vec<String> = {
+            let network = self.sim.network();
+            let engines = network.listeners.iter().filter(|it| it.1.owner.is_some());
+            engines.map(|(address, _)| address.clone()).collect()
+        };
         if known.is_empty() {
             return Ok(());
         }
@@ -65,39 +122,37 @@ impl Scenario {
         let Ok(end) = self.sim.network().connect(address, None) else {
             return Ok(());
         };
-        let key = (self.apps.len(), end.connection);
+        let key = self.add_raw(end);
         let mut channel = Channel::new(Role::Initiator, 0);
         channel.end = Some(end);
         self.ledger.open(key, channel)?;
-        self.raw.push(Raw {
-            end,
-            key,
-            out: Vec::new(),
-            decoder: Decoder::new(),
-            finishing: false,
-            over: false,
-        });
         // Some never say Hello.
         if self.sim.random(8) > 0 {
             let endpoint = address.parse().map_err(|error| format!("{error}"))?;
             let mut hello = Message::default();
             let formatted = Address::connect_to(endpoint).format(&mut hello);
             formatted.map_err(|error| error.to_string())?;
-            self.post_raw(self.raw.len() - 1, hello, 1);
+            self.add_lines(&mut hello)?;
+            let which = self.raw.len() - 1;
+            self.post_raw(which, hello, 1);
+            if !self.plan.quiet && self.sim.random(6) == 0 {
+                self.cut_raw(which);
+            }
         }
         self.marks.hit("raw peer");
         Ok(())
     }
 
     /// Says something, if it may still say that.
-    fn say_raw(&mut self, which: usize, op_code: OpCode, id: u64) {
+    pub(super) fn say_raw(&mut self, which: usize, op_code: OpCode, id: u64) {
         let raw = &self.raw[which];
         let Some(channel) = self.ledger.channels.get(&raw.key) else {
             return;
         };
-        let silent = channel.posted.is_empty() || channel.bye_answered || channel.signalled;
+        let greets = channel.role == Role::Initiator && channel.posted.is_empty();
+        let silent = greets || channel.bye_answered || channel.signalled;
         let answers = op_code == OpCode::ByeResponse;
-        if raw.finishing || silent || (channel.bye_posted && !answers) {
+        if raw.finishing || raw.cut || silent || (channel.bye_posted && !answers) {
             return;
         }
         self.post_raw(which, Message::new(op_code), id.max(1));
@@ -117,23 +172,8 @@ impl Scenario {
         self.sim.note(&numbers, text);
     }
 
-    /// Bytes that no engine sends, or a frame that it cannot say now.
-    fn talk_garbage(&mut self, which: usize) {
-        let raw = &mut self.raw[which];
-        let mut wrong = Message::new(OpCode::WelcomeRequest).header().encode();
-        if self.sim.random(2) == 0 {
-            wrong[2] = 0xF;
-        }
-        raw.out.extend_from_slice(&wrong);
-        // Nothing more is said, and nothing that was said is sure to arrive.
-        if let Some(channel) = self.ledger.channels.get_mut(&raw.key) {
-            channel.signalled = true;
-        }
-        self.marks.hit("raw peer: garbage");
-    }
-
     /// Closes at once, with a reset or not.
-    fn leave(&mut self, which: usize, abrupt: bool) {
+    pub(super) fn leave(&mut self, which: usize, abrupt: bool) {
         let raw = &mut self.raw[which];
         let mut network = self.sim.network();
         let half = network.half(raw.end);
@@ -171,6 +211,9 @@ impl Scenario {
     /// Writes, reads all there is, answers a ByeRequest, and leaves when the engine has left.
     fn serve_raw(&mut self, which: usize) -> Judged {
         self.write_raw(which);
+        if self.raw[which].deaf && !self.calm {
+            return Ok(());
+        }
         let mut space = [0; 4096];
         loop {
             let raw = &mut self.raw[which];
@@ -184,8 +227,11 @@ impl Scenario {
             while let Some(message) = decode(&mut self.raw[which].decoder, &mut bytes)? {
                 let key = self.raw[which].key;
                 self.ledger.delivered(key, 0, &message)?;
-                if message.op_code() == OpCode::ByeRequest {
-                    self.say_raw(which, OpCode::ByeResponse, message.message_id().value());
+                let id = message.message_id().value();
+                match message.op_code() {
+                    OpCode::ByeRequest => self.take_bye(which, id),
+                    OpCode::HelloRequest => self.take_hello(which, id),
+                    _ => {}
                 }
             }
         }
@@ -204,6 +250,7 @@ impl Scenario {
 
     /// Every raw peer reads and writes all it can.
     pub(crate) fn serve_all_raw(&mut self) -> Judged {
+        self.accept_raw();
         for which in 0..self.raw.len() {
             self.serve_raw(which)?;
         }

@@ -70,6 +70,7 @@ impl Scenario {
             Origin::Peer => {
                 self.apps[engine].seats[seat].pool_told = false;
                 self.ledger.delivered(key, seat, &msg)?;
+                self.note_proof(key, &msg);
                 self.react(engine, key, msg)
             }
             Origin::Engine => self.take_report(engine, seat, key, &msg),
@@ -90,6 +91,9 @@ impl Scenario {
             }
             Some(Report::ListenFailed | Report::ConnectFailed | Report::Returned) => {
                 self.marks.hit(format!("returned: {status}"));
+                if status == Status::SUCCESS {
+                    return Err(format!("nothing is wrong, yet this came back: {msg:?}"));
+                }
                 self.ledger.returned(engine, msg, false)
             }
             Some(Report::ChannelClosed) => match msg.close_info() {
@@ -119,7 +123,8 @@ impl Scenario {
                 Ok(())
             }
             Some(Report::AcceptFailed) => {
-                self.marks.hit("notice: accept_failed");
+                let kind = msg.cause().map(kind_of).unwrap_or_default();
+                self.marks.hit(format!("notice: accept_failed: {kind}"));
                 Ok(())
             }
             other => Err(format!("a report that nobody expects: {other:?}")),
@@ -128,7 +133,8 @@ impl Scenario {
 
     fn take_last_word(&mut self, key: Key, seat: usize, info: &CloseInfo) -> Judged {
         let status = info.cause.status();
-        self.marks.hit(format!("closed: {status}"));
+        let kind = kind_of(&info.cause);
+        self.marks.hit(format!("closed: {status}: {kind}"));
         let end = info.peer.as_ref().and_then(|peer| end_of(&peer.endpoint));
         let written = end.map_or(0, |end| self.sim.network().half(end).written);
         if let Some(channel) = self.ledger.channels.get_mut(&key) {
@@ -138,7 +144,50 @@ impl Scenario {
             }
         }
         self.ledger.closed(key, info, written)?;
+        self.judge_unconfirmed(key, info, end)?;
         self.justify(key, info, end)
+    }
+
+    /// Who is at the other end, and how much had been written when the last proof of receipt was
+    /// received.
+    fn note_proof(&mut self, key: Key, msg: &Msg) {
+        let Some(channel) = self.ledger.channels.get_mut(&key) else {
+            return;
+        };
+        if let Some(peer) = msg.peer() {
+            channel.end = end_of(&peer.endpoint);
+        }
+        if proves_receipt(msg.op_code()) {
+            let end = channel.end;
+            channel.proven = end.map(|end| self.sim.network().half(end).written);
+        }
+    }
+
+    /// What is unconfirmed was written behind the reading of the last proof, and not less than what
+    /// was written since the application has it.
+    fn judge_unconfirmed(&self, key: Key, info: &CloseInfo, end: Option<End>) -> Judged {
+        let Some((channel, end)) = self.ledger.channels.get(&key).zip(end) else {
+            return Ok(());
+        };
+        let network = self.sim.network();
+        let half = &network.connections[end.connection].halves[end.side];
+        let (written, unconfirmed) = (half.written, info.bytes_unconfirmed);
+        let before = match self.ledger.last_proof(channel, proves_receipt) {
+            None => 0..=0,
+            Some(offset) => {
+                let most = channel.proven.unwrap_or(written);
+                half.written_when_read(offset)..=most
+            }
+        };
+        match written
+            .checked_sub(unconfirmed)
+            .is_some_and(|at| before.contains(&at))
+        {
+            true => Ok(()),
+            false => Err(format!(
+                "{key:?}: of {written} bytes {unconfirmed} are unconfirmed, not those behind {before:?}"
+            )),
+        }
     }
 
     /// Whether the cause that a channel's end is given is one that there was.
@@ -155,14 +204,18 @@ impl Scenario {
         });
         let is_true = match status {
             Status::SUCCESS => info.confirmed || channel.bye_answered,
-            Status::PEER_DISCONNECTED => ended,
+            // A raw peer may also say that it goes.
+            Status::PEER_DISCONNECTED => ended || self.is_raw(channel),
             Status::CHANNEL_CLOSED => channel.signalled,
             Status::SHUTDOWN_STARTED => self.apps[key.0].shutdown.is_some(),
             Status::PROTOCOL_VIOLATION => self.plan.raw,
             // A raw peer takes its time to leave.
             Status::LINGER_TIMEOUT => !listener && (self.plan.raw || !self.plan.quiet),
             Status::ADDRESS_IN_USE => listener,
-            Status::CONNECT_FAILED | Status::UDS_PATH_NOT_FOUND => end.is_none() && !listener,
+            Status::LISTEN_FAILED | Status::INVALID_ADDRESS => listener && !self.plan.quiet,
+            Status::CONNECT_FAILED | Status::UDS_PATH_NOT_FOUND | Status::TOO_MANY_LOOKUPS => {
+                end.is_none() && !listener
+            }
             Status::CONNECT_TIMEOUT => end.is_none() && !listener && !self.plan.quiet,
             _ => !listener && !self.plan.quiet,
         };
@@ -242,5 +295,25 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+}
+
+/// What comes from an application that had taken what it answers.
+fn proves_receipt(op_code: OpCode) -> bool {
+    use OpCode::{ByeResponse, HelloResponse, Response};
+    matches!(op_code, Response | HelloResponse | ByeResponse)
+}
+
+/// The kind of a cause: its text without what differs from one to the next.
+fn kind_of(cause: &Cause) -> String {
+    let text = cause.text();
+    let doing = ["connecting", "listening", "accepting"];
+    if let Some(doing) = doing.iter().find(|doing| text.starts_with(**doing)) {
+        return (*doing).to_owned();
+    }
+    match text.split_once(" from the peer: ") {
+        Some((_, what)) => what.to_owned(),
+        None if cause.status() == Status::PROTOCOL_VIOLATION => "an op code that is none".into(),
+        None => text.to_owned(),
     }
 }

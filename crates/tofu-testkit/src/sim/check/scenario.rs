@@ -205,7 +205,7 @@ impl Scenario {
         let numbers = [21, engine as u64, serial as u64];
         let text = format_args!("app {engine} may not post {serial}: {error}");
         self.sim.note(&numbers, text);
-        self.marks.hit(format!("refused: {}", error.status()));
+        self.marks.hit(format!("refused: {}", error.kind()));
         let message = error.message();
         let entry = &self.ledger.entries[serial];
         let (op_code, fate) = (entry.op_code, entry.fate);
@@ -251,8 +251,21 @@ impl Scenario {
         msg.set_channel_number(number_of(key));
         msg.set_message_id(MessageId::new(id));
         msg.set_more(op_code.op_type() == tofu_msg::OpType::Regular && self.sim.random(4) == 0);
+        self.add_lines(&mut msg)?;
         let serial = self.ledger.draft(&mut msg, op_code, len);
         self.post(key.0, seat, msg, serial)
+    }
+
+    /// Now and then, some text headers.
+    pub(crate) fn add_lines(&mut self, message: &mut Message) -> Judged {
+        if self.plan.quiet || self.sim.random(16) > 0 {
+            return Ok(());
+        }
+        for _ in 0..=self.sim.random(3) {
+            let added = message.text_headers_mut().append("name", "value");
+            added.map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// Opens a channel at or to `address`.

@@ -33,6 +33,8 @@ pub(super) struct Channel {
     pub(super) gone: bool,
     /// Refusals less announcements of room.
     pub(super) refusals: u64,
+    /// A post was refused for a full queue and no room has been announced since.
+    pub(super) awaits_room: bool,
 }
 
 impl Channel {
@@ -48,6 +50,7 @@ impl Channel {
             closed: false,
             gone: false,
             refusals: 0,
+            awaits_room: false,
         }
     }
 
@@ -111,6 +114,7 @@ impl Channel {
             PostErrorKind::ChannelClosed => true,
             PostErrorKind::QueueFull => {
                 self.refusals += 1;
+                self.awaits_room = true;
                 !self.closed
             }
             PostErrorKind::ShutdownStarted => stopping,
@@ -204,7 +208,11 @@ impl Channel {
                 all && (wire.has_ended() || story.outcome == Outcome::Ended)
             }
             Status::CHANNEL_CLOSED => self.signalled,
-            Status::SUCCESS => info.confirmed || self.has_posted(story::BYE_RESPONSE),
+            // In a crossing both answers count, unless the peer does not wait for ours.
+            Status::SUCCESS => {
+                let alone = info.confirmed && !self.has_received(story::BYE_REQUEST);
+                alone || self.has_posted(story::BYE_RESPONSE) || wire.has_ended()
+            }
             Status::BYE_TIMEOUT => self.has_posted(story::BYE_REQUEST),
             Status::HELLO_RESPONSE_TIMEOUT => self.role == Role::Initiator,
             Status::LINGER_TIMEOUT => self.has_posted(story::BYE_RESPONSE),

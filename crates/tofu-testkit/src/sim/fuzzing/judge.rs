@@ -103,6 +103,7 @@ impl Machine {
                 let left = channel.refusals.checked_sub(1);
                 assert!(left.is_some(), "room where nothing was refused");
                 channel.refusals = left.unwrap_or(0);
+                channel.awaits_room = false;
             }
             Some(Report::ListenerReady) => {
                 assert_eq!(said.op, story::WELCOME_RESPONSE);
@@ -170,6 +171,13 @@ impl Machine {
     /// With everything at rest, nothing may be left that somebody could go on with.
     pub(super) fn at_rest(&self) {
         let network = self.sim.network();
+        for (address, listening) in &network.listeners {
+            let waits = listening.backlog.len();
+            assert!(
+                listening.owner.is_none() || waits == 0,
+                "{waits} wait at {address}"
+            );
+        }
         for wire in self.wires.iter().filter(|wire| !wire.over) {
             let other = wire.end.other();
             let connection = &network.connections[other.connection];
@@ -209,6 +217,10 @@ impl Machine {
         assert_eq!(received, said, "received of {wire:?}");
         let (read, posted) = (story::written(&wire.received).len(), channel.posted.len());
         assert_eq!(read, posted, "sent on {channel:?}");
+        // Where others have spent the send budget, there is no room yet.
+        let spent = self.handle.stats().queued_bytes > self.options.send_budget / 2;
+        let told = !channel.awaits_room || channel.signalled || spent;
+        assert!(told, "nobody tells of room: {channel:?}");
     }
 
     /// Every channel has had its last word, and nothing of it is left.

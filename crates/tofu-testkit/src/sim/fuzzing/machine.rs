@@ -118,6 +118,8 @@ impl Machine {
             partial: rate,
             would_block: rate / 2,
             spurious: rate / 2,
+            no_descriptors: rate / 2,
+            drought: Duration::from_millis(300),
             ..Faults::none()
         });
         sim.set_room(input.one_of(&[100_000, 1, 50, 1000]), 8);
