@@ -77,6 +77,8 @@ pub(super) fn cargo_test(kind: Kind) -> Result<Command> {
         Kind::Address | Kind::Thread => workspace::cargo_of(NIGHTLY),
     };
     command.arg("test").env("CARGO_TARGET_DIR", folder(kind));
+    // Tests that panic on purpose would spend more time on it than others wait for them.
+    command.env("RUST_BACKTRACE", "0");
     match kind {
         // The older valgrinds of the distributions read no newer debug information.
         Kind::Memcheck => command.env("RUSTFLAGS", "-C dwarf-version=4"),
