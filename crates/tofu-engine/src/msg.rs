@@ -84,9 +84,9 @@ impl Envelope {
         }
     }
 
-    /// Makes the message as good as new; buffers are kept, and what the pool counts of it.
-    pub(crate) fn reset(&mut self) {
-        self.message.reset();
+    /// Forgets what the engine had to say. The message itself is made as new when it is next used:
+    /// a body that is read into need not be cleared before.
+    pub(crate) fn retire(&mut self) {
         self.side = None;
     }
 }

@@ -102,7 +102,8 @@ impl<T: Transport> Channel<T> {
         if rest.len() < frame_len {
             walk.cut_frame = true;
             if header.payload_len() >= desk.options().large_message {
-                let large = LargeFrame::new(header, &rest[HEADER_LEN..]);
+                let message = desk.shared.pool.get_unused();
+                let large = LargeFrame::new(header, message, &rest[HEADER_LEN..]);
                 self.inflow.large = Some(Box::new(large));
             }
             return false;
@@ -256,8 +257,8 @@ impl<T: Transport> Channel<T> {
             mark!(desk, "a large frame for a group that is destroyed");
             return Ok(());
         }
-        let mut msg = desk.shared.pool.get_for_delivery(self.share);
-        large.load_into(&mut msg);
+        let mut msg = large.into_message();
+        desk.shared.pool.count(&mut msg, self.share);
         if verdict == Verdict::DeliverAndOpen {
             return self.open_by_hello(desk, msg, &header);
         }

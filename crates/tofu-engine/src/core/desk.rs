@@ -205,8 +205,6 @@ impl Desk {
 
     /// Replaces the scratch buffer whose bytes were handed over.
     pub(crate) fn renew_scratch(&mut self) {
-        let mut scratch = self.shared.chunks.take();
-        scratch.resize(CHUNK_LEN, 0);
-        self.scratch = scratch;
+        self.scratch = self.shared.chunks.take_full();
     }
 }

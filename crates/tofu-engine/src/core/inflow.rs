@@ -7,35 +7,53 @@
 
 use std::io::{self, Read};
 
-use tofu_msg::{BinaryHeader, Message};
+use tofu_msg::BinaryHeader;
+
+use crate::msg::Msg;
 
 /// A large frame of which a part has arrived.
 ///
-/// Invariants: `headers.len() <= header.text_headers_len`, `body.len() <= header.body_len`, and the
-/// body is empty until the text headers are whole.
+/// Invariants: `headers.len() <= header.text_headers_len`, `filled <= header.body_len`,
+/// `filled <= body.len()`, and `filled` is 0 until the text headers are whole.
 #[derive(Debug)]
 pub(crate) struct LargeFrame {
     header: BinaryHeader,
     headers: Vec<u8>,
+    /// The body's buffer, taken out of `message`; what is behind `filled` is of its earlier uses.
     body: Vec<u8>,
+    filled: usize,
+    /// Becomes the frame's message; counted nowhere until then.
+    message: Msg,
 }
 
 /// How many bytes a large frame may read at first; doubled with what has arrived.
 const FIRST_READ: usize = 32 * 1024;
 
 impl LargeFrame {
-    /// Begins a frame with what has arrived behind its header.
-    pub(crate) fn new(header: BinaryHeader, arrived: &[u8]) -> LargeFrame {
-        let mut frame = LargeFrame {
-            header,
-            headers: Vec::new(),
-            body: Vec::new(),
-        };
+    /// Begins a frame with what has arrived behind its header, in an unused message.
+    pub(crate) fn new(header: BinaryHeader, mut message: Msg, arrived: &[u8]) -> LargeFrame {
         let split = arrived.len().min(usize::from(header.text_headers_len));
         let (headers, body) = arrived.split_at(split);
-        frame.headers.extend_from_slice(headers);
-        frame.body.extend_from_slice(body);
+        let mut frame = LargeFrame {
+            header,
+            headers: headers.to_vec(),
+            body: std::mem::take(message.body_mut()).into_vec(),
+            filled: 0,
+            message,
+        };
+        frame.space(body.len()).copy_from_slice(body);
+        frame.filled = body.len();
         frame
+    }
+
+    /// Room for so many bytes behind those that the body has. A buffer that was as long before is
+    /// not written to.
+    fn space(&mut self, len: usize) -> &mut [u8] {
+        let end = self.filled + len;
+        if self.body.len() < end {
+            self.body.resize(end, 0);
+        }
+        &mut self.body[self.filled..end]
     }
 
     pub(crate) fn header(&self) -> &BinaryHeader {
@@ -48,35 +66,46 @@ impl LargeFrame {
     }
 
     pub(crate) fn is_whole(&self) -> bool {
-        self.body.len() == usize::from(self.header.body_len)
+        self.filled == usize::from(self.header.body_len)
             && self.headers.len() == usize::from(self.header.text_headers_len)
     }
 
     /// Bytes held of it, the header's own included.
     pub(crate) fn held(&self) -> usize {
-        tofu_msg::HEADER_LEN + self.headers.len() + self.body.len()
+        tofu_msg::HEADER_LEN + self.headers.len() + self.filled
     }
 
     /// Reads more of the part that is not whole. Returns what the stream returned and whether the
     /// read was shorter than asked for.
     pub(crate) fn read_from(&mut self, stream: &mut impl Read) -> io::Result<(usize, bool)> {
         let headers_len = usize::from(self.header.text_headers_len);
-        let (part, whole) = if self.headers.len() < headers_len {
-            (&mut self.headers, headers_len)
-        } else {
-            (&mut self.body, usize::from(self.header.body_len))
-        };
-        let start = part.len();
-        let wanted = (whole - start).min(start.max(FIRST_READ));
-        part.resize(start + wanted, 0);
-        let result = stream.read(&mut part[start..]);
+        if self.headers.len() < headers_len {
+            return self.read_headers(stream, headers_len - self.headers.len());
+        }
+        let rest = usize::from(self.header.body_len) - self.filled;
+        // A buffer grows with what arrives, and one that is there already is used.
+        let room = self.body.len() - self.filled;
+        let wanted = rest.min(room.max(self.filled).max(FIRST_READ));
+        let count = stream.read(self.space(wanted))?;
+        self.filled += count;
+        Ok((count, count < wanted))
+    }
+
+    fn read_headers(&mut self, stream: &mut impl Read, rest: usize) -> io::Result<(usize, bool)> {
+        let start = self.headers.len();
+        let wanted = rest.min(start.max(FIRST_READ));
+        self.headers.resize(start + wanted, 0);
+        let result = stream.read(&mut self.headers[start..]);
         let count = *result.as_ref().unwrap_or(&0);
-        part.truncate(start + count);
+        self.headers.truncate(start + count);
         result.map(|count| (count, count < wanted))
     }
 
-    /// Moves the whole frame's content into `message`.
-    pub(crate) fn load_into(self, message: &mut Message) {
+    /// The whole frame's message.
+    pub(crate) fn into_message(mut self) -> Msg {
+        self.body.truncate(self.filled);
+        let mut message = self.message;
+        message.reset();
         message.set_op_code(self.header.op_code);
         message.set_more(self.header.more);
         message.set_status(self.header.status);
@@ -87,6 +116,7 @@ impl LargeFrame {
         if let Ok(whole) = tofu_msg::Body::from_vec(self.body) {
             *body = whole;
         }
+        message
     }
 }
 

@@ -210,9 +210,10 @@ impl EventLoop {
         let (poll, driver) = (&mut self.poll, &self.driver);
         self.spinner
             .spin(&self.shared.traffic, Instant::now(), deadline, || {
-                // What is wrong with the poller is told where it is waited for.
-                !driver.is_idle()
-                    || poll.poll(events, Some(Duration::ZERO)).is_ok() && !events.is_empty()
+                // What is wrong with the poller is told where it is waited for. Work that is found
+                // does not keep anybody from looking at the poller.
+                let polled = poll.poll(events, Some(Duration::ZERO)).is_ok();
+                polled && !events.is_empty() || !driver.is_idle()
             })
     }
 

@@ -1,40 +1,50 @@
 //! Buffers between uses: chunks of frames on their way in or out.
 //!
 //! Last in, first out, so that the working set stays in the cache; bounded in number and size, so
-//! that a burst gives its memory back.
+//! that a burst gives its memory back. Those that are read into keep their length, so that they need
+//! not be filled before each use; they lie apart from those that frames are written into.
 
+use crate::core::outgoing::CHUNK_LEN;
 use crate::sync::Mutex;
 
-/// Buffers that are kept, at most.
-const MAXIMUM_BUFFERS: usize = 64;
+/// Buffers that are kept of each kind, at most.
+const MAXIMUM_BUFFERS: usize = 32;
 /// A buffer that has grown beyond this is freed instead.
 const MAXIMUM_CAPACITY: usize = 256 * 1024;
 
-/// A stack of idle buffers.
+/// Idle buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
-    idle: Mutex<Vec<Vec<u8>>>,
+    /// Of their whole length, `CHUNK_LEN` or more.
+    full: Mutex<Vec<Vec<u8>>>,
+    /// The others, empty.
+    empty: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Chunks {
-    /// A buffer with whatever it held before; the caller sets its length.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        self.idle.lock().pop().unwrap_or_default()
+    /// A buffer of at least `CHUNK_LEN` bytes, with whatever it held before.
+    pub(crate) fn take_full(&self) -> Vec<u8> {
+        let buffer = self.full.lock().pop();
+        buffer.unwrap_or_else(|| vec![0; CHUNK_LEN])
     }
 
     /// An empty buffer.
     pub(crate) fn take_empty(&self) -> Vec<u8> {
-        let mut buffer = self.take();
-        buffer.clear();
-        buffer
+        self.empty.lock().pop().unwrap_or_default()
     }
 
     /// Gives a buffer back.
-    pub(crate) fn give(&self, buffer: Vec<u8>) {
+    pub(crate) fn give(&self, mut buffer: Vec<u8>) {
         if buffer.capacity() == 0 || buffer.capacity() > MAXIMUM_CAPACITY {
             return;
         }
-        let mut idle = self.idle.lock();
+        let idle = if buffer.len() >= CHUNK_LEN {
+            &self.full
+        } else {
+            buffer.clear();
+            &self.empty
+        };
+        let mut idle = idle.lock();
         if idle.len() < MAXIMUM_BUFFERS {
             idle.push(buffer);
         }

@@ -6,6 +6,7 @@
 //! get and put without a lock: each has a magazine of messages and a page of counts.
 
 mod counts;
+mod free_list;
 mod magazine;
 mod page;
 
@@ -17,6 +18,7 @@ use crate::shared::worklist::Worklist;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Weak};
 
 use counts::Counts;
+use free_list::FreeList;
 use magazine::Given;
 use page::Page;
 
@@ -46,23 +48,13 @@ pub(crate) struct Pool {
     worklist: Weak<Worklist>,
     /// Of the whole pool, and of one group's share of it.
     maxima: (usize, usize),
-    maximum_bytes: usize,
-    /// A returned message with more capacity than this gives its buffers back.
-    keep_capacity: usize,
     /// Messages in one thread's magazine, at most; 0 where there are none.
     magazine_len: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Last in, first out: the one used last is the one in the cache.
-    #[expect(
-        clippy::vec_box,
-        reason = "a message is handed out by pointer, never moved"
-    )]
-    free: Vec<Box<Envelope>>,
-    /// Capacity of all in `free`.
-    free_bytes: usize,
+    free: FreeList,
     counts: Counts,
 }
 
@@ -103,12 +95,10 @@ impl Pool {
             closed: AtomicBool::new(false),
             worklist: Arc::downgrade(worklist),
             maxima: (maximum, (maximum / 2).max(1)),
-            maximum_bytes: options.pool_bytes,
-            keep_capacity: (options.pool_bytes / maximum).max(4096),
             magazine_len,
         });
         let fresh = (0..options.pool_initial).map(|_| pool.create()).collect();
-        pool.state.lock().free = fresh;
+        pool.state.lock().free = FreeList::new(options, fresh);
         pool
     }
 
@@ -144,7 +134,23 @@ impl Pool {
         self.get_for_frame(share)
     }
 
+    /// A message that is not in use and counts nowhere, with whatever it held before.
+    pub(crate) fn get_unused(self: &Arc<Pool>) -> Msg {
+        let mut state = self.state.lock();
+        let envelope = state.free.pop();
+        drop(state);
+        Msg::from_envelope(envelope.unwrap_or_else(|| self.create()))
+    }
+
+    /// A message that was not in use is delivered.
+    pub(crate) fn count(&self, msg: &mut Msg, share: ShareIndex) {
+        self.state.lock().counts.add(Some(share), 1);
+        let envelope = msg.envelope_mut();
+        (envelope.counted, envelope.share) = (true, Some(share));
+    }
+
     fn counted(mut envelope: Box<Envelope>, share: Option<ShareIndex>) -> Msg {
+        envelope.message.reset();
         (envelope.counted, envelope.share) = (true, share);
         Msg::from_envelope(envelope)
     }
@@ -152,7 +158,7 @@ impl Pool {
     fn take_free(self: &Arc<Pool>, count: bool) -> Option<Box<Envelope>> {
         magazine::take(self, count).unwrap_or_else(|| {
             let mut state = self.state.lock();
-            let envelope = state.pop_free()?;
+            let envelope = state.free.pop()?;
             if count {
                 state.counts.add(None, 1);
             }
@@ -165,10 +171,7 @@ impl Pool {
         let Some(pool) = envelope.home.take() else {
             return;
         };
-        envelope.reset();
-        if envelope.message.capacity() > pool.keep_capacity {
-            envelope.message.shrink_to(0);
-        }
+        envelope.retire();
         match magazine::give(pool, envelope) {
             Given::Quietly => {}
             Given::Watched(pool, share) => {
@@ -207,20 +210,15 @@ impl Pool {
 
     /// Keeps unused messages, or frees those that are too many.
     fn store(&self, envelopes: impl Iterator<Item = Box<Envelope>>) {
-        let mut surplus = Vec::new();
         let mut state = self.state.lock();
-        for envelope in envelopes {
-            let capacity = envelope.message.capacity();
-            let keep = !self.is_closed()
-                && state.free.len() < self.maxima.0
-                && state.free_bytes + capacity <= self.maximum_bytes;
-            if keep {
-                state.free_bytes += capacity;
-                state.free.push(envelope);
-            } else {
-                surplus.push(envelope);
-            }
-        }
+        let surplus: Vec<_> = envelopes
+            .filter_map(|envelope| match self.is_closed() {
+                true => Some(envelope),
+                false => state.free.push(envelope),
+            })
+            .collect();
+        drop(state);
+        drop(surplus);
     }
 
     /// A message is no longer the application's: it waits, by pointer, in a send queue, whose own
@@ -303,7 +301,6 @@ impl Pool {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         self.closed.store(true, Ordering::SeqCst);
-        state.free_bytes = 0;
         let free = std::mem::take(&mut state.free);
         drop(state);
         drop(free);
@@ -348,28 +345,6 @@ impl Pool {
 /// A count of frames, which are in memory, as a difference.
 fn count(frames: usize) -> i64 {
     i64::try_from(frames).unwrap_or(i64::MAX)
-}
-
-impl State {
-    fn pop_free(&mut self) -> Option<Box<Envelope>> {
-        let envelope = self.free.pop()?;
-        self.free_bytes -= envelope.message.capacity().min(self.free_bytes);
-        Some(envelope)
-    }
-
-    /// Takes so many, as far as there are.
-    #[expect(
-        clippy::vec_box,
-        reason = "a message is handed out by pointer, never moved"
-    )]
-    fn take_free(&mut self, wanted: usize, into: &mut Vec<Box<Envelope>>) {
-        for _ in 0..wanted {
-            let Some(envelope) = self.pop_free() else {
-                return;
-            };
-            into.push(envelope);
-        }
-    }
 }
 
 #[cfg(test)]

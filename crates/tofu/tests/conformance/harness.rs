@@ -125,9 +125,10 @@ impl Side {
         );
     }
 
-    /// The engine's thread goes round twice: what it had to say is in the inboxes then.
+    /// The engine's thread goes round: it has taken the first when it looks at the poller, and has said
+    /// what there was to say when it takes the third.
     pub(crate) fn turn(&self) {
-        for _ in 0..2 {
+        for _ in 0..3 {
             let probe = self.engine.create().unwrap();
             assert!(probe.destroy(LIMIT).complete);
         }

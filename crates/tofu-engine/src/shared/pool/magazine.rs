@@ -161,7 +161,9 @@ impl Magazine {
     fn pop(&mut self, pool: &Pool) -> Option<Box<Envelope>> {
         if self.free.is_empty() {
             let half = pool.magazine_len.div_ceil(2);
-            pool.state.lock().take_free(half, &mut self.free);
+            let mut state = pool.state.lock();
+            let taken = std::iter::from_fn(|| state.free.pop());
+            self.free.extend(taken.take(half));
         }
         let envelope = self.free.pop();
         self.page.set_free(self.free.len());

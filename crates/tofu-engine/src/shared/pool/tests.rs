@@ -49,16 +49,24 @@ fn the_smallest_pool_gives_one_then_none_and_always_one_more() {
 }
 
 #[test]
-fn a_message_comes_back_as_new_and_a_grown_one_without_its_buffers() {
-    let pool = pool(1, 16_384);
-    let mut msg = pool.get(Allocation::PoolOnly).unwrap();
-    msg.body_mut().append(&[7; 60_000]).unwrap();
-    msg.set_message_id(9.into());
-    drop(msg);
-    let msg = pool.get(Allocation::PoolOnly).unwrap();
-    assert_eq!(msg.body().len(), 0);
-    assert!(!msg.message_id().is_assigned());
-    assert!(msg.capacity() <= 4096);
+fn a_message_comes_back_as_new_and_only_a_few_grown_ones_keep_their_buffers() {
+    let pool = pool(0, 16_384);
+    let mut held = messages(&pool, 100);
+    for msg in &mut held {
+        msg.body_mut().append(&[7; 60_000]).unwrap();
+        msg.set_message_id(9.into());
+    }
+    drop(held);
+    let again = messages(&pool, 100);
+    let kept: usize = again.iter().map(|msg| msg.capacity()).sum();
+    assert!(
+        (3 << 20..=4 << 20).contains(&kept),
+        "a sixteenth of 64 MiB, not {kept}"
+    );
+    for msg in &again {
+        assert_eq!(msg.body().len(), 0);
+        assert!(!msg.message_id().is_assigned());
+    }
 }
 
 #[test]
