@@ -25,6 +25,7 @@ impl ChannelGroup {
     ///
     /// # Errors
     /// The very same message, unchanged, and why it was not taken.
+    #[inline]
     pub fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
         self.group.sender().post(message)
     }
@@ -52,6 +53,7 @@ impl ChannelGroup {
     /// # Errors
     /// When the engine has been shut down or has failed, after everything queued was handed out;
     /// then at once, every time.
+    #[inline]
     pub fn wait_receive(&mut self, timeout: Duration) -> Result<Option<Msg>, EngineError> {
         self.group.receive(timeout)
     }

@@ -46,6 +46,7 @@ pub enum Notice {
 }
 
 impl From<Msg> for Incoming {
+    #[inline]
     fn from(msg: Msg) -> Incoming {
         match msg.origin() {
             Origin::Peer => Incoming::Peer(msg),

@@ -41,6 +41,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the engine has ended.
+    #[inline]
     pub fn get(&self, allocation: Allocation) -> Result<Option<Msg>, EngineError> {
         self.check()?;
         Ok(self.shared.pool.get(allocation))
@@ -50,6 +51,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the engine has ended.
+    #[inline]
     pub fn message(&self) -> Result<Msg, EngineError> {
         match self.get(Allocation::Always)? {
             Some(msg) => Ok(msg),
@@ -93,6 +95,7 @@ impl Handle {
         self.shared.registry.alive()
     }
 
+    #[inline]
     fn check(&self) -> Result<(), EngineError> {
         if !self.shared.is_ended() {
             return Ok(());

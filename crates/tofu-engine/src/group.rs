@@ -42,6 +42,7 @@ impl Group {
 
     /// A handle that posts from any thread.
     #[must_use]
+    #[inline]
     pub fn sender(&self) -> &GroupSender {
         &self.sender
     }
@@ -50,6 +51,7 @@ impl Group {
     ///
     /// # Errors
     /// When the engine has ended and everything queued before has been received.
+    #[inline]
     pub fn receive(&mut self, timeout: Duration) -> Result<Option<Msg>, EngineError> {
         let GroupSender { group, shared } = &self.sender;
         self.receiver
@@ -163,6 +165,7 @@ impl GroupSender {
     ///
     /// # Errors
     /// The very same message, and why it was not taken.
+    #[inline]
     pub fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
         self.shared.post(&self.group, message)
     }

@@ -177,6 +177,7 @@ impl Msg {
 
     /// What this message is about, if it came from the engine.
     #[must_use]
+    #[inline]
     pub fn report(&self) -> Option<Report> {
         self.envelope().side.as_deref()?.report
     }
@@ -192,6 +193,7 @@ impl Msg {
 
     /// How the channel ended: set on `channel_closed`.
     #[must_use]
+    #[inline]
     pub fn close_info(&self) -> Option<&CloseInfo> {
         self.envelope().side.as_deref()?.close.as_ref()
     }
@@ -202,6 +204,7 @@ impl Msg {
         self.envelope().side.as_deref()?.peer.as_ref()
     }
 
+    #[inline]
     pub(crate) fn envelope_mut(&mut self) -> &mut Envelope {
         match &mut self.envelope {
             Some(envelope) => envelope,
@@ -209,6 +212,7 @@ impl Msg {
         }
     }
 
+    #[inline]
     fn envelope(&self) -> &Envelope {
         match &self.envelope {
             Some(envelope) => envelope,
@@ -224,18 +228,21 @@ impl Msg {
 impl Deref for Msg {
     type Target = Message;
 
+    #[inline]
     fn deref(&self) -> &Message {
         &self.envelope().message
     }
 }
 
 impl DerefMut for Msg {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Message {
         &mut self.envelope_mut().message
     }
 }
 
 impl Drop for Msg {
+    #[inline]
     fn drop(&mut self) {
         if let Some(envelope) = self.envelope.take() {
             Pool::put(envelope);

@@ -72,6 +72,7 @@ impl Reactor {
     ///
     /// # Errors
     /// When the engine has ended.
+    #[inline]
     pub fn get(&self, allocation: Allocation) -> Result<Option<Msg>, EngineError> {
         self.inner.handle.get(allocation)
     }
@@ -80,11 +81,13 @@ impl Reactor {
     ///
     /// # Errors
     /// When the engine has ended.
+    #[inline]
     pub fn message(&self) -> Result<Msg, EngineError> {
         self.inner.handle.message()
     }
 
     /// Gives a message back to its pool; the same as dropping it.
+    #[inline]
     pub fn put(&self, message: Msg) {
         self.inner.handle.put(message);
     }

@@ -4,48 +4,15 @@
 //! Filled by posting threads under a channel's lock, emptied by the channel's state machine, which
 //! remembers how far the kernel has taken it. Frames not wholly taken can be decoded back out.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use tofu_msg::{BinaryHeader, FrameRef, HEADER_LEN, Message, Parse};
+use tofu_msg::{BinaryHeader, FrameRef, Message, Parse};
 
+use crate::core::segments::{Segment, Segments};
 use crate::msg::Msg;
 
 /// Small frames are gathered in chunks of about this size.
 pub(crate) const CHUNK_LEN: usize = 64 * 1024;
-
-/// A stretch of the outgoing stream.
-#[derive(Debug)]
-enum Segment {
-    /// Whole frames, back to back.
-    Chunk(Vec<u8>),
-    /// One large message: its header, and the message that holds the rest.
-    Large {
-        header: [u8; HEADER_LEN],
-        message: Msg,
-    },
-}
-
-impl Segment {
-    fn len(&self) -> usize {
-        match self {
-            Segment::Chunk(bytes) => bytes.len(),
-            Segment::Large { message, .. } => {
-                HEADER_LEN + message.text_headers().len() + message.body().len()
-            }
-        }
-    }
-
-    /// The header of the frame that begins at `offset` and the frame's length.
-    fn frame_at(&self, offset: usize) -> Option<(BinaryHeader, usize)> {
-        let header = match self {
-            Segment::Chunk(bytes) => bytes.get(offset..)?.first_chunk::<HEADER_LEN>()?,
-            Segment::Large { header, .. } => header,
-        };
-        let header = BinaryHeader::decode(header).ok()?;
-        Some((header, header.frame_len()))
-    }
-}
 
 /// Frames on their way out, in order, with the position up to which the kernel has them.
 ///
@@ -54,7 +21,7 @@ impl Segment {
 /// `bytes` their whole lengths; no segment is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    segments: VecDeque<Segment>,
+    segments: Segments,
     written: usize,
     frame_start: usize,
     messages: usize,
@@ -133,7 +100,7 @@ impl Outgoing {
         let mut left = messages;
         let mut offset = self.frame_start;
         let mut end = 0;
-        for segment in &self.segments {
+        for segment in self.segments.iter() {
             while left > 0 && offset < segment.len() {
                 let Some((_, frame_len)) = segment.frame_at(offset) else {
                     break;
@@ -156,7 +123,7 @@ impl Outgoing {
         let mut used = 0;
         let mut total = 0;
         let mut skip = self.written;
-        for segment in &self.segments {
+        for segment in self.segments.iter() {
             let parts: [&[u8]; 3] = match segment {
                 Segment::Chunk(bytes) => [bytes, &[], &[]],
                 Segment::Large { header, message } => [
@@ -221,7 +188,7 @@ impl Outgoing {
     /// Decodes every frame that is not wholly written back into its message, in order.
     pub(crate) fn drain_unsent(&mut self, mut returned: impl FnMut(Msg)) {
         let mut offset = self.frame_start;
-        for segment in std::mem::take(self).segments {
+        for segment in std::mem::take(self).segments.into_all() {
             match segment {
                 Segment::Chunk(bytes) => {
                     let mut rest = &bytes[offset.min(bytes.len())..];

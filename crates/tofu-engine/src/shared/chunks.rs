@@ -7,8 +7,8 @@
 use crate::core::outgoing::CHUNK_LEN;
 use crate::sync::Mutex;
 
-/// Buffers that are kept of each kind, at most.
-const MAXIMUM_BUFFERS: usize = 32;
+/// Capacity that is kept of each kind, at most.
+const MAXIMUM_BYTES: usize = 2 * 1024 * 1024;
 /// A buffer that has grown beyond this is freed instead.
 const MAXIMUM_CAPACITY: usize = 256 * 1024;
 
@@ -16,9 +16,34 @@ const MAXIMUM_CAPACITY: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     /// Of their whole length, `CHUNK_LEN` or more.
-    full: Mutex<Vec<Vec<u8>>>,
+    full: Mutex<Stack>,
     /// The others, empty.
-    empty: Mutex<Vec<Vec<u8>>>,
+    empty: Mutex<Stack>,
+}
+
+/// Invariant: `bytes` is the sum of the capacities.
+#[derive(Debug, Default)]
+struct Stack {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Stack {
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let buffer = self.buffers.pop()?;
+        self.bytes -= buffer.capacity();
+        Some(buffer)
+    }
+
+    /// Keeps it, or gives it back when there are enough.
+    fn push(&mut self, buffer: Vec<u8>) -> Option<Vec<u8>> {
+        if self.bytes + buffer.capacity() > MAXIMUM_BYTES {
+            return Some(buffer);
+        }
+        self.bytes += buffer.capacity();
+        self.buffers.push(buffer);
+        None
+    }
 }
 
 impl Chunks {
@@ -44,9 +69,7 @@ impl Chunks {
             buffer.clear();
             &self.empty
         };
-        let mut idle = idle.lock();
-        if idle.len() < MAXIMUM_BUFFERS {
-            idle.push(buffer);
-        }
+        // Freed, if need be, when the lock is left.
+        let _surplus = idle.lock().push(buffer);
     }
 }

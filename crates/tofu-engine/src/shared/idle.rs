@@ -32,6 +32,8 @@ pub enum IdleStrategy {
 const FULL: Duration = Duration::from_micros(50);
 /// What is left of that after many times in vain.
 const LEAST: Duration = Duration::from_micros(3);
+/// A sleep shorter than this was mostly the waking of both sides: without it looking would have paid.
+const WAKING: Duration = Duration::from_micros(120);
 /// Traffic both ways that is older than this is no reason to expect more.
 const LIVELY: Duration = Duration::from_micros(200);
 /// A yield longer than this went to somebody who works.
@@ -183,9 +185,10 @@ impl Spinner {
         }
     }
 
-    /// The thread has slept for so long. Had it looked for that long, it need not have slept.
+    /// The thread has slept for so long. Short sleeps restore what looking in vain has cost: otherwise
+    /// both sides would sleep because the other does.
     pub(crate) fn slept(&mut self, time: Duration) {
-        if time < FULL {
+        if time < WAKING {
             self.budget = (self.budget * 2).min(FULL);
         }
     }
@@ -238,7 +241,7 @@ mod tests {
         (spinner.barred_until, spinner.budget) = (None, LEAST);
         assert!(looks(&mut spinner, &traffic, None) > 0);
         assert_eq!(spinner.budget, LEAST, "it does not fall to nothing");
-        spinner.slept(FULL);
+        spinner.slept(WAKING);
         assert_eq!(spinner.budget, LEAST);
         spinner.slept(Duration::from_micros(20));
         assert_eq!(spinner.budget, LEAST * 2);

@@ -19,7 +19,6 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Weak};
 
 use counts::Counts;
 use free_list::FreeList;
-use magazine::Given;
 use page::Page;
 
 /// How [`get`](crate::Reactor::get) finds a message.
@@ -168,24 +167,20 @@ impl Pool {
 
     /// Takes an envelope back to wherever it belongs; one without a pool is freed.
     pub(crate) fn put(mut envelope: Box<Envelope>) {
-        let Some(pool) = envelope.home.take() else {
+        envelope.retire();
+        let Some(mut envelope) = magazine::give(envelope) else {
             return;
         };
-        envelope.retire();
-        match magazine::give(pool, envelope) {
-            Given::Quietly => {}
-            Given::Watched(pool, share) => {
-                let resume = pool.is_resume_due(&mut pool.state.lock(), share);
-                pool.announce(resume);
-            }
-            Given::Not(pool, mut envelope) => {
-                if std::mem::take(&mut envelope.counted) {
-                    let resume = pool.uncount_one(envelope.share.take());
-                    pool.announce(resume);
-                }
-                envelope.home = Some(Arc::clone(&pool));
-                pool.store(std::iter::once(envelope));
-            }
+        let Some(pool) = envelope.home.clone() else {
+            return;
+        };
+        if std::mem::take(&mut envelope.counted) {
+            let resume = pool.uncount_one(envelope.share.take());
+            pool.announce(resume);
+        }
+        pool.store(std::iter::once(envelope));
+        if pool.is_closed() {
+            magazine::forget(&pool);
         }
     }
 

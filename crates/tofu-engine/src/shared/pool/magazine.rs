@@ -89,46 +89,35 @@ pub(super) fn uncount_one(pool: &Arc<Pool>, share: Option<ShareIndex>) -> Option
     with(pool, |magazine| magazine.uncount_one(pool, share))
 }
 
-/// What became of a message that was given back.
-pub(super) enum Given {
-    /// It lies in the magazine.
-    Quietly,
-    /// It does; it counted against this share, and somebody watches the pool.
-    Watched(Arc<Pool>, Option<ShareIndex>),
-    /// There is no place for it here, and it counts as before.
-    Not(Arc<Pool>, Box<Envelope>),
-}
-
-/// Takes a message back that is no longer in use into this thread's magazine.
-pub(super) fn give(pool: Arc<Pool>, envelope: Box<Envelope>) -> Given {
-    if pool.is_closed() {
-        forget(&pool);
-        return Given::Not(pool, envelope);
-    }
+/// Takes a message back that is no longer in use into this thread's magazine, and tells the pool's
+/// loop of it if that waits for room. Returns it where it is not to be kept here.
+pub(super) fn give(envelope: Box<Envelope>) -> Option<Box<Envelope>> {
     // What does not count any more comes from the engine, which has no use for it.
-    let is_kept = envelope.counted && envelope.message.capacity() <= KEEP_CAPACITY;
-    if pool.magazine_len == 0 || !is_kept {
-        return Given::Not(pool, envelope);
+    if !envelope.counted || envelope.message.capacity() > KEEP_CAPACITY {
+        return Some(envelope);
     }
-    let mut both = Some((pool, envelope));
-    let mut given = Given::Quietly;
+    // Pointers only: what a message is moved in is not to be copied to and fro.
+    let mut given = Some(envelope);
+    let mut news = None;
     // A thread that is ending has none any more.
     let _ending = MAGAZINES.try_with(|entries| {
+        let pool = given.as_ref()?.home.as_ref()?;
+        if pool.magazine_len == 0 || pool.is_closed() {
+            return None;
+        }
         let mut entries = entries.borrow_mut();
-        let (pool, _) = both.as_ref()?;
         let magazine = find(&mut entries, pool)?;
-        let (pool, envelope) = both.take()?;
-        given = magazine.push(pool, envelope);
+        news = magazine.push(given.take()?);
         Some(())
     });
-    match both {
-        Some((pool, envelope)) => Given::Not(pool, envelope),
-        None => given,
+    if let Some(pool) = news {
+        pool.announce(true);
     }
+    given
 }
 
 /// Empties this thread's magazine for a pool that is closed.
-fn forget(pool: &Arc<Pool>) {
+pub(super) fn forget(pool: &Arc<Pool>) {
     let _free = with(pool, |magazine| {
         magazine.page.set_free(0);
         std::mem::take(&mut magazine.free)
@@ -170,22 +159,21 @@ impl Magazine {
         envelope
     }
 
-    fn push(&mut self, pool: Arc<Pool>, mut envelope: Box<Envelope>) -> Given {
+    /// Takes a message in. Returns its pool if somebody is to be told that there is room.
+    fn push(&mut self, mut envelope: Box<Envelope>) -> Option<Arc<Pool>> {
         envelope.counted = false;
         let share = envelope.share.take();
-        let watched = self.uncount_one(&pool, share);
+        let pool = envelope.home.as_ref()?;
+        let mut news = None;
+        if self.uncount_one(pool, share) && pool.is_resume_due(&mut pool.state.lock(), share) {
+            news = Some(Arc::clone(pool));
+        }
         if self.free.len() >= pool.magazine_len {
             pool.store(self.free.drain(..self.free.len().div_ceil(2)));
         }
-        let given = match watched {
-            true => Given::Watched(Arc::clone(&pool), share),
-            false => Given::Quietly,
-        };
-        // Moved, not cloned: the pool's count of references is shared by all threads.
-        envelope.home = Some(pool);
         self.free.push(envelope);
         self.page.set_free(self.free.len());
-        given
+        news
     }
 }
 
