@@ -5,6 +5,7 @@
 //! counts what is asked of the kernel. Run them on a machine that does nothing else.
 
 mod cases;
+mod machine;
 mod peers;
 mod plot;
 mod record;
@@ -36,6 +37,11 @@ pub(crate) fn run(command: &Command, deadline: Deadline) -> Report {
         Command::Micro => micro(deadline),
         Command::Syscalls => syscalls::run(),
     }
+}
+
+/// The programs of the comparison compile and run, tofu's alone.
+pub(crate) fn smoke() -> Report {
+    peers::smoke()
 }
 
 fn micro(deadline: Deadline) -> Report {

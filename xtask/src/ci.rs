@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::deadline::Deadline;
 use crate::report::Report;
-use crate::{boundaries, examples, fuzz, models, msrv, process, sim, tidy, workspace};
+use crate::{bench, boundaries, examples, fuzz, models, msrv, process, sim, tidy, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -48,6 +48,7 @@ const STEPS: &[Step] = &[
     step("boundaries", 300, boundaries::run),
     step("models", 300, models::smoke),
     step("examples", 420, examples::run),
+    step("bench", 420, |_| bench::smoke()),
     step("fuzz", 420, fuzz::smoke),
     step("sim", 600, sim::smoke),
 ];
@@ -132,10 +133,15 @@ fn table(rows: &[Row]) -> String {
 fn format(deadline: Deadline) -> Report {
     let mut report = Report::new();
     report.add("workspace", cargo(&["fmt", "--all", "--check"], deadline));
-    // The fuzz targets are a workspace of their own.
-    if workspace::root().join("fuzz/Cargo.toml").is_file() {
-        let arguments = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
-        report.add("fuzz", cargo(&arguments, deadline));
+    // Workspaces of their own.
+    for (part, manifest) in [
+        ("fuzz", "fuzz/Cargo.toml"),
+        ("peers", "benches/peers/Cargo.toml"),
+    ] {
+        if workspace::root().join(manifest).is_file() {
+            let arguments = ["fmt", "--manifest-path", manifest, "--check"];
+            report.add(part, cargo(&arguments, deadline));
+        }
     }
     report
 }

@@ -1,5 +1,6 @@
 //! The work itself, written once for every library whose application has a thread of its own.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -57,13 +58,16 @@ impl<C: Client> Run<'_, C> {
         let meter = Meter::start(self.server)?;
         let stop = Stop::after(self.work.time);
         let mut trips = Vec::with_capacity(100_000);
+        mark(self.work, "begin");
         while !stop.is_due() {
             if self.work.pause > Duration::ZERO {
                 thread::sleep(self.work.pause);
             }
             trips.push(nanoseconds(self.round_trip(0)?));
         }
+        mark(self.work, "end");
         let mut measures = Measures::default();
+        measures.add("count", trips.len() as f64);
         measures.add_processor_time(meter.stop(self.server)?, trips.len() as u64);
         measures.add_trips(trips);
         Ok(measures)
@@ -74,13 +78,16 @@ impl<C: Client> Run<'_, C> {
         self.sent.push(0);
         let meter = Meter::start(self.server)?;
         let stop = Stop::after(self.work.time);
+        mark(self.work, "begin");
         while !stop.is_due() {
             self.send(0, false)?;
         }
         self.send(0, true)?;
         let (count, time) = self.server.received()?;
+        mark(self.work, "end");
         ensure!(count == self.sent[0], "{count} of {} came", self.sent[0]);
         let mut measures = Measures::default();
+        measures.add("count", count as f64);
         measures.add_rate("per_s", count, time);
         measures.add_processor_time(meter.stop(self.server)?, count);
         Ok(measures)
@@ -90,6 +97,7 @@ impl<C: Client> Run<'_, C> {
         self.connect_all()?;
         let mut received = vec![0; self.work.connections];
         let meter = Meter::start(self.server)?;
+        mark(self.work, "begin");
         for connection in 0..self.work.connections {
             for _ in 0..WINDOW {
                 self.send(connection, false)?;
@@ -106,8 +114,10 @@ impl<C: Client> Run<'_, C> {
         for _ in 0..self.work.connections * WINDOW {
             self.receive(&mut received)?;
         }
+        mark(self.work, "end");
         let all: u64 = received.iter().sum();
         let mut measures = Measures::default();
+        measures.add("count", all as f64);
         measures.add_rate("per_s", count, time);
         measures.add_processor_time(meter.stop(self.server)?, all);
         Ok(measures)
@@ -125,14 +135,13 @@ impl<C: Client> Run<'_, C> {
         Ok(measures)
     }
 
-    /// Says on the error output when the silence begins and when it ends.
     fn idle(mut self) -> Result<Measures> {
         self.connect_all()?;
         // What follows the last answer of its own accord is not idleness yet.
         thread::sleep(Duration::from_millis(500));
-        mark("begin", self.server.id());
+        mark(self.work, "begin");
         thread::sleep(self.work.time);
-        mark("end", self.server.id());
+        mark(self.work, "end");
         Ok(Measures::default())
     }
 
@@ -177,9 +186,13 @@ impl<C: Client> Run<'_, C> {
     }
 }
 
-/// A line for whoever counts what happens between two of them.
-pub(crate) fn mark(word: &str, server: u32) {
-    eprintln!("mark {word} client {} server {server}", std::process::id());
+/// A line on the error output, where they are asked for: for whoever counts what happens between
+/// two of them. In one piece, so that it is found in a trace.
+pub(crate) fn mark(work: &Work, word: &str) {
+    if work.has_marks {
+        // Whoever counts finds out that it is missing.
+        let _ = io::stderr().write_all(format!("mark {word}\n").as_bytes());
+    }
 }
 
 pub(crate) fn nanoseconds(time: Duration) -> u32 {

@@ -49,10 +49,6 @@ impl ServerProcess {
         &self.address
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn usage(&mut self) -> Result<Usage> {
         let questions = self.questions.as_mut().context("the server has ended")?;
         questions.write_all(b"usage\n")?;

@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+/// More than the libraries take for the largest number of connections: three for each of them.
+const DESCRIPTORS: u64 = 40_000;
+
 /// Processor time of all threads so far.
 pub(crate) fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -24,12 +27,18 @@ pub(crate) fn memory() -> Result<u64> {
     Ok(kibibytes.parse::<u64>()? * 1024)
 }
 
-/// As many descriptors as this user may have.
+/// As many descriptors as thousands of connections take, or as this user may have.
 pub(crate) fn raise_descriptor_limit() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
+    let wanted = Rlimit {
+        current: Some(DESCRIPTORS),
+        maximum: Some(DESCRIPTORS),
+    };
+    let possible = Rlimit {
         current: limit.maximum,
         ..limit
     };
-    setrlimit(Resource::Nofile, raised).context("cannot raise the limit of descriptors")
+    setrlimit(Resource::Nofile, wanted)
+        .or_else(|_| setrlimit(Resource::Nofile, possible))
+        .context("cannot raise the limit of descriptors")
 }

@@ -42,6 +42,8 @@ pub(crate) struct Work {
     pub(crate) pause: Duration,
     pub(crate) spin: Spin,
     pub(crate) threads: usize,
+    /// Whether the client says when its measured part begins and ends.
+    pub(crate) has_marks: bool,
 }
 
 /// Whether threads may look for work for a while before they sleep, where a library leaves it open.
@@ -66,6 +68,7 @@ impl Work {
             pause: Duration::ZERO,
             spin: Spin::Default,
             threads: 1,
+            has_marks: false,
         };
         for setting in settings {
             work.set(setting)
@@ -85,6 +88,7 @@ impl Work {
             ("pause", _) => self.pause = Duration::from_micros(value.parse()?),
             ("spin", "default") => self.spin = Spin::Default,
             ("spin", "off") => self.spin = Spin::Off,
+            ("marks", "on") => self.has_marks = true,
             ("threads", _) => self.threads = value.parse()?,
             _ => bail!("no such setting"),
         }

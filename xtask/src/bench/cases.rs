@@ -8,6 +8,8 @@ pub(super) struct Peer {
     pub(super) feature: &'static str,
     /// Whether it knows Unix domain sockets.
     pub(super) has_uds: bool,
+    /// Connections that its client can have under common limits of descriptors.
+    pub(super) most_connections: usize,
     /// Shapes that it is run in.
     pub(super) shapes: &'static [&'static str],
 }
@@ -21,7 +23,11 @@ pub(super) const PEERS: &[Peer] = &[
         &["lat", "thr", "win", "conns", "growth", "post"],
     ),
     peer("floor4", "", MOST),
-    peer("libzmq", "libzmq", MOST),
+    // Three descriptors for each connection of the client.
+    Peer {
+        most_connections: 6000,
+        ..peer("libzmq", "libzmq", MOST)
+    },
     peer("nng", "nng", MOST),
     peer("tokio", "tokio", MOST),
     peer("tokio-64k", "tokio", &["thr"]),
@@ -37,6 +43,7 @@ const fn peer(name: &'static str, feature: &'static str, shapes: &'static [&'sta
         name,
         feature,
         has_uds: true,
+        most_connections: usize::MAX,
         shapes,
     }
 }
@@ -109,6 +116,12 @@ pub(super) const CASES: &[Case] = &[
     ),
     slow(
         "conns",
+        "conns tcp 5000",
+        &["conns", "connections=5000"],
+        HELD,
+    ),
+    slow(
+        "conns",
         "conns tcp 9000",
         &["conns", "connections=9000"],
         HELD,
@@ -158,7 +171,20 @@ impl Case {
     /// Whether the library can do it at all.
     pub(super) fn suits(&self, peer: &Peer) -> bool {
         let has_transport = peer.has_uds || !self.words.contains(&"transport=uds");
-        has_transport && peer.shapes.contains(&self.shape)
+        has_transport
+            && peer.shapes.contains(&self.shape)
+            && self.connections() <= peer.most_connections
+    }
+
+    fn connections(&self) -> usize {
+        let numbers = self
+            .words
+            .iter()
+            .filter_map(|word| word.strip_prefix("connections="));
+        numbers
+            .filter_map(|number| number.parse().ok())
+            .max()
+            .unwrap_or(1)
     }
 }
 
@@ -189,5 +215,18 @@ mod tests {
         for case in CASES.iter().filter(|case| case.shape == "thr") {
             assert_eq!(case.suits(without), case.name.contains("tcp"));
         }
+    }
+
+    #[test]
+    fn who_cannot_have_so_many_connections_is_left_out() {
+        let libzmq = PEERS.iter().find(|peer| peer.name == "libzmq").unwrap();
+        let suits = |name: &str| {
+            CASES
+                .iter()
+                .find(|case| case.name == name)
+                .unwrap()
+                .suits(libzmq)
+        };
+        assert!(suits("conns tcp 5000") && suits("lat tcp") && !suits("conns tcp 9000"));
     }
 }

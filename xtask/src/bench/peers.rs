@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use clap::builder::PossibleValuesParser;
 
 use super::cases::{CASES, Case, PEERS, Peer, shapes};
+use super::machine::Load;
 use super::samples::{Measures, Samples};
 use super::{record, table};
 use crate::deadline::Deadline;
@@ -23,6 +24,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What a run may take beyond its measured time: opening thousands of connections.
 const RUN_LIMIT: Duration = Duration::from_secs(25);
+
+/// Those of the quick look.
+const QUICK_PEERS: [&str; 4] = ["tofu", "floor4", "libzmq", "tokio"];
 
 const FOLDER: &str = "benches/peers";
 const PROGRAM: &str = "tofu-peers";
@@ -60,19 +64,25 @@ pub(super) fn run(arguments: &Arguments) -> Report {
     compare(arguments, &|_| true)
 }
 
+/// One case of tofu alone, once: whether the programs compile and run.
+pub(super) fn smoke() -> Report {
+    let arguments = Arguments {
+        case: vec!["lat tcp".to_owned()],
+        peer: vec!["tofu".to_owned()],
+        runs: 1,
+        milliseconds: 100,
+        ..Arguments::of_all()
+    };
+    compare(&arguments, &|_| true)
+}
+
 /// A few cases, few runs, the libraries that matter most.
 pub(super) fn quick() -> Report {
     let arguments = Arguments {
-        shape: Vec::new(),
-        case: Vec::new(),
-        peer: ["tofu", "floor4", "libzmq", "tokio"]
-            .map(str::to_owned)
-            .to_vec(),
+        peer: QUICK_PEERS.map(str::to_owned).to_vec(),
         runs: 3,
         milliseconds: 300,
-        keep: false,
-        build_only: false,
-        no_build: false,
+        ..Arguments::of_all()
     };
     compare(&arguments, &|case| case.is_quick)
 }
@@ -98,7 +108,7 @@ fn compare(arguments: &Arguments, is_wanted: &dyn Fn(&Case) -> bool) -> Report {
         .iter()
         .filter(|case| arguments.wants(case) && is_wanted(case));
     let cases: Vec<&Case> = cases.collect();
-    let samples = measure(&program, &cases, &peers, arguments);
+    let (samples, others) = measure(&program, &cases, &peers, arguments);
     let shapes: BTreeSet<&str> = cases.iter().map(|case| case.shape).collect();
     for shape in &shapes {
         println!("\n## {shape}\n\n{}", table::describe(shape, &samples));
@@ -111,18 +121,31 @@ fn compare(arguments: &Arguments, is_wanted: &dyn Fn(&Case) -> bool) -> Report {
     }
     if arguments.is_kept() {
         let shapes: Vec<&str> = shapes.into_iter().collect();
-        report.add("results", keep(&shapes, &samples, arguments));
+        report.add("results", keep(&shapes, &samples, others, arguments));
     }
     report
 }
 
-fn keep(shapes: &[&str], samples: &Samples, arguments: &Arguments) -> Result<()> {
-    let circumstances = record::circumstances(arguments.runs, arguments.milliseconds)?;
+fn keep(shapes: &[&str], samples: &Samples, others: f64, arguments: &Arguments) -> Result<()> {
+    let circumstances = record::circumstances(arguments.runs, arguments.milliseconds, others)?;
     let folder = workspace::root().join(RESULTS);
     record::keep(&folder, shapes, &circumstances, samples)
 }
 
 impl Arguments {
+    fn of_all() -> Arguments {
+        Arguments {
+            shape: Vec::new(),
+            case: Vec::new(),
+            peer: Vec::new(),
+            runs: 1,
+            milliseconds: 10,
+            keep: false,
+            build_only: false,
+            no_build: false,
+        }
+    }
+
     fn peers(&self) -> Vec<&'static Peer> {
         let is_wanted =
             |peer: &&Peer| self.peer.is_empty() || self.peer.iter().any(|name| name == peer.name);
@@ -149,9 +172,7 @@ pub(super) fn build(peers: &[&Peer]) -> Result<PathBuf> {
     let mut features: Vec<&str> = peers.iter().map(|peer| peer.feature).collect();
     features.dedup();
     let mut command = workspace::cargo();
-    command
-        .args(["build", "--release", "--locked"])
-        .arg("--manifest-path");
+    command.args(["build", "--release"]).arg("--manifest-path");
     command.arg(workspace::root().join(FOLDER).join("Cargo.toml"));
     command.args(["--features", &features.join(",")]);
     command.arg("--target-dir").arg(target());
@@ -167,30 +188,51 @@ fn program() -> PathBuf {
     target().join("release").join(PROGRAM)
 }
 
-/// Case by case, and in each case round by round all libraries: what disturbs the machine for a
-/// while disturbs them all.
-fn measure(program: &Path, cases: &[&Case], peers: &[&Peer], arguments: &Arguments) -> Samples {
+/// Runs case by case. Also returns the largest share of the machine that others had meanwhile.
+fn measure(
+    program: &Path,
+    cases: &[&Case],
+    peers: &[&Peer],
+    arguments: &Arguments,
+) -> (Samples, f64) {
     let mut samples = Samples::default();
+    let mut most = 0.0_f64;
     for case in cases {
-        for round in 0..arguments.runs {
-            for peer in peers.iter().filter(|peer| case.suits(peer)) {
-                let has_failed = samples
-                    .runs(case.name, peer.name)
-                    .is_some_and(|runs| !runs.failures.is_empty());
-                if has_failed {
-                    // It would fail again, and may take long to do so.
-                    continue;
-                }
-                let outcome = run_once(program, case, peer.name, arguments.milliseconds);
-                if let Err(error) = &outcome {
-                    eprintln!("{}, {}, run {}: {error:#}", case.name, peer.name, round + 1);
-                }
-                samples.add(case.name, peer.name, outcome);
-            }
-        }
-        eprintln!("{} done", case.name);
+        let before = Load::now().ok();
+        measure_case(program, case, peers, arguments, &mut samples);
+        let others = before.and_then(|before| Some(Load::now().ok()?.of_others_since(&before)));
+        let others = others.unwrap_or_default();
+        most = most.max(others);
+        let percent = others * 100.0;
+        eprintln!(
+            "{}: done; others had {percent:.0} % of the processors",
+            case.name
+        );
     }
-    samples
+    (samples, most)
+}
+
+/// Round by round all libraries: what disturbs the machine for a while disturbs them all.
+fn measure_case(
+    program: &Path,
+    case: &Case,
+    peers: &[&Peer],
+    arguments: &Arguments,
+    samples: &mut Samples,
+) {
+    for round in 1..=arguments.runs {
+        for peer in peers.iter().filter(|peer| case.suits(peer)) {
+            if samples.has_failed(case.name, peer.name) {
+                // It would fail again, and may take long to do so.
+                continue;
+            }
+            let outcome = run_once(program, case, peer.name, arguments.milliseconds);
+            if let Err(error) = &outcome {
+                eprintln!("{}, {}, run {round}: {error:#}", case.name, peer.name);
+            }
+            samples.add(case.name, peer.name, outcome);
+        }
+    }
 }
 
 fn run_once(program: &Path, case: &Case, peer: &str, milliseconds: u64) -> Result<Measures> {
@@ -246,11 +288,7 @@ mod tests {
             shape: own(&["lat"]),
             case: own(case),
             peer: own(peer),
-            runs: 1,
-            milliseconds: 10,
-            keep: false,
-            build_only: false,
-            no_build: false,
+            ..Arguments::of_all()
         }
     }
 

@@ -6,7 +6,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -14,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::cases::shapes;
 use super::samples::Samples;
-use super::{plot, table};
+use super::{machine, plot, table};
 use crate::deadline::Deadline;
 use crate::{process, workspace};
 
@@ -32,13 +31,21 @@ runs. Absolute values are those of the machine; the ratios are what counts.
 ";
 
 /// Where and how it was measured, in words.
-pub(super) fn circumstances(runs: u32, milliseconds: u64) -> Result<Value> {
-    Ok(json!({
-        "date": ask("date", &["-u", "+%Y-%m-%d"])?,
-        "commit": ask("git", &["describe", "--always", "--dirty", "--exclude=*"])?,
-        "machine": machine(),
-        "how": format!("{runs} runs of {milliseconds} ms each, the libraries in turn"),
-    }))
+pub(super) fn circumstances(runs: u32, milliseconds: u64, others: f64) -> Result<Value> {
+    let (date, commit, machine) = origin()?;
+    let how = format!(
+        "{runs} runs of {milliseconds} ms each, the libraries in turn; others took up to {:.0} % of \
+         the processors meanwhile",
+        others * 100.0
+    );
+    Ok(json!({ "date": date, "commit": commit, "machine": machine, "how": how }))
+}
+
+/// Date, commit and machine.
+pub(super) fn origin() -> Result<(String, String, String)> {
+    let date = ask("date", &["-u", "+%Y-%m-%d"])?;
+    let commit = ask("git", &["describe", "--always", "--dirty", "--exclude=*"])?;
+    Ok((date, commit, machine::describe()))
 }
 
 fn ask(program: &str, arguments: &[&str]) -> Result<String> {
@@ -46,28 +53,6 @@ fn ask(program: &str, arguments: &[&str]) -> Result<String> {
     command.args(arguments).current_dir(workspace::root());
     let answer = process::output(&mut command, Deadline::after(ANSWER_LIMIT))?;
     Ok(answer.trim().to_owned())
-}
-
-pub(super) fn machine() -> String {
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let processor = first_of("/proc/cpuinfo", "model name");
-    let memory = first_of("/proc/meminfo", "MemTotal");
-    let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!(
-        "{cores} cores of {processor}, {memory}, {} {}",
-        std::env::consts::OS,
-        system.trim()
-    )
-}
-
-/// The value of the first line of that name.
-fn first_of(path: &str, name: &str) -> String {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let value = line.and_then(|line| line.split_once(':'));
-    value
-        .map_or("unknown", |(_, value)| value.trim())
-        .to_owned()
 }
 
 /// Puts the samples of these shapes in the place of those that are kept in the folder, and writes
@@ -161,10 +146,5 @@ mod tests {
             "{text}"
         );
         assert!(folder.path().join("lat.svg").is_file());
-    }
-
-    #[test]
-    fn the_machine_has_cores() {
-        assert!(!machine().starts_with('0'), "{}", machine());
     }
 }

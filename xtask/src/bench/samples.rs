@@ -55,6 +55,11 @@ impl Samples {
         self.cases.get(case)?.get(peer)
     }
 
+    pub(super) fn has_failed(&self, case: &str, peer: &str) -> bool {
+        self.runs(case, peer)
+            .is_some_and(|runs| !runs.failures.is_empty())
+    }
+
     /// Case, library and what went wrong.
     pub(super) fn failures(&self) -> Vec<(&str, &str, &str)> {
         let mut failures = Vec::new();

@@ -188,7 +188,7 @@ pub(super) const TARGETS: &[Target] = &[
         Some(4.0),
     ),
     to(
-        "conns tcp 9000",
+        "conns tcp 5000",
         "per_s",
         "libzmq",
         AtLeast,

@@ -1,5 +1,7 @@
 //! tofu, through what its users see and nothing else.
 
+mod post;
+
 use anyhow::{Context, Result, bail};
 use tofu::msg::BinaryHeader;
 use tofu::prelude::*;
@@ -15,7 +17,10 @@ pub(super) fn serve(work: &Work) -> Result<()> {
 }
 
 pub(super) fn drive(work: &Work, server: &mut ServerProcess) -> Result<Measures> {
-    client::drive::<Tofu>(work, server)
+    match work.shape {
+        Shape::Post => post::drive(work, server),
+        _ => client::drive::<Tofu>(work, server),
+    }
 }
 
 struct Tofu;

@@ -226,9 +226,9 @@ async fn connections(work: &Work, server: &mut ServerProcess) -> Result<Measures
 
 async fn idle(work: &Work, server: &ServerProcess) -> Result<Measures> {
     let connections = connect_all(work, server).await?;
-    mark("begin", server.id());
+    mark(work, "begin");
     ::tokio::time::sleep(work.time).await;
-    mark("end", server.id());
+    mark(work, "end");
     drop(connections);
     Ok(Measures::default())
 }
