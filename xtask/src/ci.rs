@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::deadline::Deadline;
 use crate::report::Report;
-use crate::{bench, boundaries, examples, fuzz, models, msrv, process, sim, tidy, workspace};
+use crate::{bench, boundaries, examples, fuzz, models, msrv, process, sim, soak, tidy, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -51,6 +51,7 @@ const STEPS: &[Step] = &[
     step("bench", 420, |_| bench::smoke()),
     step("fuzz", 420, fuzz::smoke),
     step("sim", 600, sim::smoke),
+    step("soak", 240, soak::smoke),
 ];
 
 fn step_names() -> impl Iterator<Item = &'static str> {

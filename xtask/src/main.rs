@@ -21,6 +21,7 @@ mod process;
 mod report;
 mod sanitizers;
 mod sim;
+mod soak;
 mod source;
 mod tidy;
 mod workspace;
@@ -62,6 +63,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Run the fault matrix on real sockets
     Chaos(chaos::Arguments),
+    /// Let processes talk for a long time under faults, and reconcile their books
+    Soak(soak::Arguments),
     /// Run the models of what threads share under many schedules
     Models(models::Arguments),
     /// Count the lines that the tests reach, and hold the lowest layers to their share
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => conclude("fuzz", &fuzz::run(&arguments)),
         Command::Sim(arguments) => conclude("sim", &sim::run(&arguments)),
         Command::Chaos(arguments) => conclude("chaos", &chaos::run(&arguments)),
+        Command::Soak(arguments) => conclude("soak", &soak::run(&arguments)),
         Command::Models(arguments) => conclude("models", &models::run(&arguments, deadline)),
         Command::Coverage(arguments) => conclude("coverage", &coverage::run(&arguments, deadline)),
         Command::Bench(command) => conclude("bench", &bench::run(&command, deadline)),

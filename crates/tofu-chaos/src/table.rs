@@ -6,8 +6,8 @@ use crate::kit::latency;
 use crate::outcome::Outcome;
 use crate::rows::{
     Extent, backlog, clock, consumer, crowd, cycles, descriptors, destroy, flood, half_close,
-    half_open, hostile, injected, killed, lookup, panic, places, pool, raw_cycles, reset, shutdown,
-    sigpipe, stopped, unread_input,
+    half_open, hostile, injected, killed, lookup, panic, partition, places, pool, raw_cycles,
+    reset, rough, shutdown, sigpipe, split, stopped, unread_input,
 };
 
 /// One row.
@@ -41,7 +41,8 @@ const fn row(
 
 /// The rows in the order in which they run.
 #[rustfmt::skip] // one line is one row
-pub(crate) const ROWS: [Row; 26] = [
+pub(crate) const ROWS: [Row; 29] = [
+    row("1", "stream cut at every byte", "identical messages", (90, 180), split::run),
     row("2", "reset in mid-stream", "ledger clean, notice <= 100 ms", (60, 300), reset::run),
     row("3", "half-open peer", "closed <= configured + 2 s", (60, 60), half_open::run),
     row("4", "half-close with data", "200/200", (30, 120), half_close::run),
@@ -57,6 +58,8 @@ pub(crate) const ROWS: [Row; 26] = [
     row("14", "shutdown under traffic, 16 threads", "<= d + 1 s, ledger clean", (120, 600), shutdown::run),
     row("15", "group destroyed in mid-delivery", "<= d + 1 s, ledger clean", (120, 600), destroy::run),
     row("16", "clock jumps", "timeouts only, no panic", (60, 180), clock::run),
+    row("17", "packets lost, late, altered, repeated", "0 lost, ledger clean", (120, 300), rough::run),
+    row("18", "partition", "closed <= configured + 2 s, ledger clean", (120, 400), partition::run),
     row("19", "port in use", "address_in_use, always", (30, 120), places::in_use),
     row("20", "UDS stale, live, file, symlink", "4/4, nothing deleted", (30, 30), places::occupied),
     row("21", "UDS path removed", "owner told <= 6 s, once", (60, 60), places::lost),

@@ -12,6 +12,7 @@ pub(crate) mod lines;
 pub(crate) mod measure;
 pub(crate) mod namespace;
 pub(crate) mod raw;
+pub(crate) mod relay;
 pub(crate) mod side;
 pub(crate) mod sink;
 pub(crate) mod streams;

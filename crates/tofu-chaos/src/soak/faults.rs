@@ -10,7 +10,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tofu::prelude::*;
 use tofu_testkit::Random;
 
-use super::fleet::{Fleet, Holdings};
+use super::fleet::Fleet;
+use super::member::Holdings;
 use crate::kit::raw::{dial, frame};
 
 /// What may happen.

@@ -11,15 +11,14 @@ use tofu::prelude::Endpoint;
 use tofu_testkit::{Random, TempUdsPath, resident_bytes};
 
 use super::Arguments;
-use super::memory::Memory;
+use super::member::{Holdings, Node, RESIDENTS};
 use super::reconcile::{self, Books, Closing};
 use crate::children::node::Plant;
 use crate::kit::LIMIT;
 use crate::kit::child::Child;
 
-/// Processes, and how many of them are never killed.
+/// Processes, two of which are never killed.
 const NODES: usize = 5;
-const RESIDENTS: usize = 2;
 
 /// How long the farewells may take.
 const CALM_BY: Duration = Duration::from_secs(60);
@@ -49,80 +48,6 @@ pub(super) struct Fleet {
     /// The channels that were open, second by second.
     pub(super) beats: Vec<usize>,
     next_beat: Instant,
-}
-
-/// A place in the fleet, and who lives there.
-#[derive(Debug)]
-pub(super) struct Node {
-    index: usize,
-    pub(super) life: u32,
-    /// Nobody between two lives.
-    pub(super) child: Option<Child>,
-    pub(super) endpoints: Vec<Endpoint>,
-    born_at: Instant,
-    channels: usize,
-    is_calm: bool,
-    /// Descriptors and threads before the first channel, and behind the last.
-    pub(super) before: Holdings,
-    pub(super) after: Holdings,
-    pub(super) memory: Memory,
-}
-
-/// What a process holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Holdings {
-    pub(super) descriptors: usize,
-    pub(super) threads: usize,
-}
-
-impl Holdings {
-    pub(super) fn of(pid: u32) -> Result<Holdings> {
-        let count = |what: &str| -> Result<usize> {
-            Ok(std::fs::read_dir(format!("/proc/{pid}/{what}"))?.count())
-        };
-        Ok(Holdings {
-            descriptors: count("fd")?,
-            threads: count("task")?,
-        })
-    }
-
-    /// The same once it has stopped changing: a listener that is ready may not be quite furnished.
-    fn at_rest(pid: u32) -> Result<Holdings> {
-        let mut before = Holdings::of(pid)?;
-        loop {
-            std::thread::sleep(super::TICK);
-            let now = Holdings::of(pid)?;
-            if now == before {
-                return Ok(now);
-            }
-            before = now;
-        }
-    }
-}
-
-impl Node {
-    /// It lives from the beginning to the end.
-    pub(super) fn is_resident(&self) -> bool {
-        self.index < RESIDENTS
-    }
-
-    pub(super) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::pid)
-    }
-
-    /// Tells the node something; one that has just died hears nothing, and is noticed elsewhere.
-    pub(super) fn tell(&mut self, line: &str) {
-        if let Some(child) = &mut self.child {
-            let _ = child.tell(line);
-        }
-    }
-
-    /// Sends a signal to whoever lives here.
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
-        self.child
-            .as_ref()
-            .map_or(Ok(()), |child| child.signal(signal))
-    }
 }
 
 impl Fleet {
@@ -158,18 +83,7 @@ impl Fleet {
             next_beat: now,
         };
         for index in 0..NODES {
-            fleet.nodes.push(Node {
-                index,
-                life: 0,
-                child: None,
-                endpoints: Vec::new(),
-                born_at: now,
-                channels: 0,
-                is_calm: false,
-                before: Holdings::default(),
-                after: Holdings::default(),
-                memory: Memory::new(),
-            });
+            fleet.nodes.push(Node::new(index));
             fleet.bear(index)?;
         }
         Ok(fleet)

@@ -8,6 +8,7 @@
 
 mod faults;
 mod fleet;
+mod member;
 mod memory;
 mod page;
 mod reconcile;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::faults::{Faults, KINDS};
-use super::fleet::{Fleet, Node};
+use super::fleet::Fleet;
+use super::member::Node;
 use super::reconcile::Balance;
 
 /// A run from which on the memory's slope is judged: in a shorter one it is only noise.

@@ -4,6 +4,7 @@
 //! The soak tells it line by line where the others are and what to do; it says when a channel has
 //! ended and how. What is wrong is an error, and the end of the node.
 
+mod farewell;
 mod hearing;
 mod plant;
 mod posting;

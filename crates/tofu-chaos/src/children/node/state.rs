@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tofu::prelude::*;
 use tofu_testkit::Random;
 
@@ -15,7 +15,7 @@ use super::hearing::Hearing;
 use super::plant::Planted;
 use super::posting::{Posting, Talks};
 use super::talk::{Spoken, Talk};
-use crate::kit::LIMIT;
+
 use crate::kit::books::{PostedBook, TakenBook};
 use crate::kit::side::Side;
 
@@ -28,7 +28,7 @@ const BATCH: usize = 256;
 /// How long a turn waits for a message.
 const WAIT: Duration = Duration::from_millis(5);
 
-/// The time between two Hellos, and after one that did not come through.
+/// The time between two Hellos, and after one that failed.
 const BETWEEN: Duration = Duration::from_millis(3);
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
@@ -41,23 +41,25 @@ const LIFE: &str = "life";
 /// A node's state.
 #[derive(Debug)]
 pub(super) struct Node {
-    side: Side,
-    posting: Posting,
-    threads: Vec<JoinHandle<()>>,
-    taken: TakenBook,
-    plant: Planted,
-    hearings: BTreeMap<ChannelNumber, Hearing>,
-    listeners: Vec<ChannelNumber>,
+    pub(super) side: Side,
+    pub(super) posting: Posting,
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) taken: TakenBook,
+    pub(super) plant: Planted,
+    pub(super) hearings: BTreeMap<ChannelNumber, Hearing>,
+    pub(super) listeners: Vec<ChannelNumber>,
     /// The others, by their places in the fleet.
-    peers: BTreeMap<u32, [Endpoint; 2]>,
-    life: u32,
-    wanted: usize,
-    rate: u64,
-    random: Random,
-    next_hello: Instant,
-    next_beat: Instant,
-    deaf_until: Instant,
-    is_calm: bool,
+    pub(super) peers: BTreeMap<u32, [Endpoint; 2]>,
+    pub(super) life: u32,
+    pub(super) wanted: usize,
+    pub(super) rate: u64,
+    pub(super) random: Random,
+    pub(super) next_hello: Instant,
+    pub(super) next_beat: Instant,
+    pub(super) deaf_until: Instant,
+    pub(super) is_calm: bool,
+    /// Farewells of peers that are not answered yet: their queues were full.
+    pub(super) owed: Vec<(Arc<Talk>, MessageId)>,
 }
 
 fn options(is_small: bool) -> Options {
@@ -108,6 +110,7 @@ impl Node {
             next_beat: now,
             deaf_until: now,
             is_calm: false,
+            owed: Vec::new(),
         })
     }
 
@@ -146,6 +149,7 @@ impl Node {
         if is_running && Instant::now() >= self.next_hello && self.own() < self.wanted {
             self.hello()?;
         }
+        self.pay()?;
         if self.is_calm {
             self.say_goodbye()?;
         }
@@ -237,7 +241,7 @@ impl Node {
         heard.with_context(|| format!("a message on channel {channel}, which has ended"))
     }
 
-    fn receive_from_peer(&mut self, channel: ChannelNumber, mut message: Msg) -> Result<()> {
+    fn receive_from_peer(&mut self, channel: ChannelNumber, message: Msg) -> Result<()> {
         match message.op_code() {
             OpCode::HelloRequest => self.welcome(channel, message),
             OpCode::HelloResponse => {
@@ -250,10 +254,8 @@ impl Node {
                 let heard = self.heard(channel)?;
                 heard.count();
                 let talk = Arc::clone(&heard.talk);
-                message.make_reply();
-                let spoken = talk.say(&self.posting.poster, message)?;
-                ensure!(spoken != Spoken::Full, "no room for a ByeResponse");
-                Ok(())
+                self.owed.push((talk, message.message_id()));
+                self.pay()
             }
             OpCode::ByeResponse => {
                 self.heard(channel)?.count();
@@ -299,88 +301,6 @@ impl Node {
                 Some(number),
             )?;
         }
-        Ok(())
-    }
-
-    /// Some channels at random, of whatever kind.
-    fn some(&mut self, count: usize) -> Vec<Arc<Talk>> {
-        let mut talks: Vec<_> = self
-            .hearings
-            .values()
-            .map(|heard| &heard.talk)
-            .cloned()
-            .collect();
-        while talks.len() > count {
-            let place = self.random.below(talks.len() as u64);
-            talks.swap_remove(usize::try_from(place).unwrap_or_default());
-        }
-        talks
-    }
-
-    /// Ends channels as unkindly as an engine can: the peers see a reset.
-    pub(super) fn reset(&mut self, count: usize) -> Result<()> {
-        for talk in self.some(count) {
-            let message = self.side.message(OpCode::ByeSignal, talk.channel)?;
-            talk.say(&self.posting.poster, message)?;
-        }
-        Ok(())
-    }
-
-    /// Ends channels in good order.
-    pub(super) fn bye(&mut self, count: usize) -> Result<()> {
-        for talk in self.some(count) {
-            self.say_bye(&talk)?;
-        }
-        Ok(())
-    }
-
-    /// Posts a ByeRequest, once, if there is room for it now.
-    fn say_bye(&self, talk: &Talk) -> Result<()> {
-        if talk.is_open() {
-            let message = self.side.message(OpCode::ByeRequest, talk.channel)?;
-            talk.say(&self.posting.poster, message)?;
-        }
-        Ok(())
-    }
-
-    /// Opens and posts nothing any more.
-    pub(super) fn calm(&mut self) -> Result<()> {
-        self.posting.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            thread
-                .join()
-                .map_err(|_| anyhow!("a posting thread panicked"))?;
-        }
-        self.is_calm = true;
-        Ok(())
-    }
-
-    /// Ends its own channels, and says when none is left.
-    fn say_goodbye(&mut self) -> Result<()> {
-        let own = self
-            .hearings
-            .values()
-            .filter(|heard| heard.talk.is_initiator);
-        for heard in own {
-            self.say_bye(&heard.talk)?;
-        }
-        if self.hearings.is_empty() {
-            println!("calm");
-            self.is_calm = false;
-        }
-        Ok(())
-    }
-
-    /// Shuts the engine down; a node that was calm has nothing left to lose.
-    pub(super) fn end(&mut self) -> Result<()> {
-        let deadline = Instant::now() + LIMIT;
-        while !self.hearings.is_empty() {
-            ensure!(Instant::now() < deadline, "open: {:?}", self.hearings);
-            self.turn()?;
-        }
-        let report = self.side.engine.shutdown(Duration::from_secs(5));
-        ensure!(report.complete, "the shutdown was not complete: {report:?}");
-        println!("ended");
         Ok(())
     }
 }
