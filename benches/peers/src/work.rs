@@ -96,6 +96,7 @@ impl Work {
     }
 
     /// Whether at most one message is under way at a time.
+    #[cfg(any(feature = "libzmq", feature = "nng"))]
     pub(crate) fn is_lockstep(&self) -> bool {
         matches!(
             self.shape,

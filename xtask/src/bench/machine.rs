@@ -10,12 +10,13 @@ pub(super) fn describe() -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let processor = first_of("/proc/cpuinfo", "model name");
     let memory = first_of("/proc/meminfo", "MemTotal");
-    let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let system = system.trim();
-    format!(
-        "{cores} cores of {processor}, {memory}, {} {system}",
-        std::env::consts::OS
-    )
+    let kibibytes: u64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
+    let memory = kibibytes.div_ceil(1024 * 1024);
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // Without what somebody has appended to the version.
+    let version = release.trim().split('-').next().unwrap_or_default();
+    let system = std::env::consts::OS;
+    format!("{cores} cores of {processor}, {memory} GiB, {system} {version}")
 }
 
 /// The value of the first line of that name.
