@@ -50,7 +50,8 @@ impl Load {
         // user, nice, system, idle, waiting for disks, interrupts twice, stolen; guests are in user.
         let ticks = all.lines().next()?.split_whitespace().skip(1).take(8);
         let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>().ok()?;
-        let idle = ticks.get(3)? + ticks.get(4)?;
+        // Interrupts do our work as well, on loopback most of all.
+        let idle: f64 = ticks.get(3..7)?.iter().sum();
         let all: f64 = ticks.iter().sum();
         // The name, in brackets, may hold anything; the children's times are the 16th and 17th.
         let (_, own) = own.rsplit_once(')')?;

@@ -25,6 +25,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// What a run may take beyond its measured time: opening thousands of connections.
 const RUN_LIMIT: Duration = Duration::from_secs(25);
 
+/// The share of others in the machine beyond which results are not worth keeping.
+const CROWDED: f64 = 0.15;
+
 /// Those of the quick look.
 const QUICK_PEERS: [&str; 4] = ["tofu", "floor4", "libzmq", "tokio"];
 
@@ -49,7 +52,7 @@ pub(crate) struct Arguments {
     /// How long a run measures
     #[arg(long, default_value_t = 400)]
     pub(super) milliseconds: u64,
-    /// Keep the result in benches/results even of some libraries or cases
+    /// Keep the result in benches/results even of some libraries or cases, or of a busy machine
     #[arg(long)]
     pub(super) keep: bool,
     /// Only build
@@ -119,7 +122,11 @@ fn compare(arguments: &Arguments, is_wanted: &dyn Fn(&Case) -> bool) -> Report {
             Err(anyhow::anyhow!("{failure}")),
         );
     }
-    if arguments.is_kept() {
+    if arguments.is_kept() && others > CROWDED && !arguments.keep {
+        let percent = others * 100.0;
+        let why = format!("others had up to {percent:.0} % of the processors; --keep keeps it");
+        report.add_not_run("results", &why);
+    } else if arguments.is_kept() {
         let shapes: Vec<&str> = shapes.into_iter().collect();
         report.add("results", keep(&shapes, &samples, others, arguments));
     }
