@@ -196,11 +196,18 @@ impl<T: Transport> Channel<T> {
 
     /// A moment of this channel has come: one of its deadlines, or one that has been pushed back.
     pub(crate) fn timer(&mut self, desk: &mut Desk, transport: &mut T) -> Result<Progress, Ending> {
-        if self.deadlines.is_past(Timer::WriteStall, desk.now) {
-            // The kernel tells of room only when there is plenty; a write finds the least.
+        let looks = [Timer::Look, Timer::WriteStall];
+        if looks
+            .iter()
+            .any(|&timer| self.deadlines.is_past(timer, desk.now))
+        {
+            // The kernel tells of room only when there is plenty; a write finds the least. So the
+            // write stall counts from about when the peer last took something.
+            let stall = self.deadlines.at(Timer::WriteStall);
+            self.deadlines.stop(Timer::Look);
             self.writable = true;
             self.flush(desk)?;
-            if !self.deadlines.is_past(Timer::WriteStall, desk.now) {
+            if self.deadlines.at(Timer::WriteStall) != stall {
                 mark!(desk, "a write stall that was none");
                 // It moved, or failed, which the channel's next turn looks into.
                 return Ok(Progress::Again);

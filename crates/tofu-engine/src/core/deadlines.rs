@@ -27,6 +27,8 @@ pub(crate) enum Timer {
     Frame,
     /// The peer to take a byte.
     WriteStall,
+    /// The moment for looking whether the kernel has room that it does not tell of.
+    Look,
     /// Any byte in either direction.
     Idle,
     /// The moment for another attempt to connect.
@@ -35,7 +37,7 @@ pub(crate) enum Timer {
     Finish,
 }
 
-const TIMERS: [Timer; 10] = [
+const TIMERS: [Timer; 11] = [
     Timer::Connect,
     Timer::Handshake,
     Timer::HelloResponse,
@@ -43,6 +45,7 @@ const TIMERS: [Timer; 10] = [
     Timer::Linger,
     Timer::Frame,
     Timer::WriteStall,
+    Timer::Look,
     Timer::Idle,
     Timer::Retry,
     Timer::Finish,
@@ -98,7 +101,7 @@ impl Timer {
                 Status::IDLE_TIMEOUT,
                 "no byte passed within the idle timeout",
             ),
-            Timer::Retry | Timer::Finish => return None,
+            Timer::Look | Timer::Retry | Timer::Finish => return None,
         };
         Some(Cause::new(status, text))
     }
@@ -163,6 +166,11 @@ impl Deadlines {
         self.at[timer as usize] != Time::NEVER
     }
 
+    /// When a deadline passes.
+    pub(crate) fn at(&self, timer: Timer) -> Time {
+        self.at[timer as usize]
+    }
+
     /// Whether a deadline runs and has passed.
     pub(crate) fn is_past(&self, timer: Timer, now: Time) -> bool {
         self.at[timer as usize] <= now
@@ -212,10 +220,11 @@ impl Deadlines {
             if self.at[timer as usize] > now || !self.counts(timer) {
                 continue;
             }
-            return match timer.cause() {
-                Some(cause) => Passed::End(cause, timer.manner()),
-                None if timer == Timer::Retry => Passed::Retry,
-                None => Passed::Finish,
+            return match (timer, timer.cause()) {
+                (_, Some(cause)) => Passed::End(cause, timer.manner()),
+                (Timer::Look, None) => continue,
+                (Timer::Retry, None) => Passed::Retry,
+                (_, None) => Passed::Finish,
             };
         }
         Passed::Nothing

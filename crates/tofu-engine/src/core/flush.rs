@@ -5,6 +5,7 @@
 //! peer has sent before is read first.
 
 use std::io::{self, IoSlice, Write};
+use std::time::Duration;
 
 use tofu_msg::{BinaryHeader, Status};
 
@@ -19,6 +20,12 @@ use crate::shared::outbox::Outbox;
 
 /// Slices in one vectored write.
 const SLICES: usize = 64;
+
+/// How often a channel looks for room while the write stall runs, at least within the stall.
+const LOOKS: u32 = 4;
+
+/// And the longest time between two looks.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a stretch of sending has brought about.
 #[derive(Debug, Default)]
@@ -157,9 +164,17 @@ impl<T: Transport> Channel<T> {
     fn arm_stall(&mut self, desk: &Desk, moved: bool) {
         if self.outgoing.is_empty() || self.attempt.is_some() || self.write_failed.is_some() {
             self.deadlines.stop(Timer::WriteStall);
-        } else if moved || !self.deadlines.is_running(Timer::WriteStall) {
+            self.deadlines.stop(Timer::Look);
+        } else {
             let timeout = desk.options().write_stall_timeout;
-            self.deadlines.start(Timer::WriteStall, desk.now, timeout);
+            if moved || !self.deadlines.is_running(Timer::WriteStall) {
+                self.deadlines.start(Timer::WriteStall, desk.now, timeout);
+            }
+            let is_stalled = self.deadlines.is_running(Timer::WriteStall);
+            if is_stalled && (moved || !self.deadlines.is_running(Timer::Look)) {
+                let look = (timeout / LOOKS).min(LOOK);
+                self.deadlines.start(Timer::Look, desk.now, look);
+            }
         }
         if moved {
             self.note_activity(desk);

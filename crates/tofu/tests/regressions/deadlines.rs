@@ -85,3 +85,38 @@ fn room_that_the_peer_has_made_is_used_before_the_write_stall_is_judged() {
     assert_eq!(peer.received(), message.frame_len());
     assert!(received_if_any(&mut group).is_none());
 }
+
+/// Without the repair the kernel was asked for room of which it had not told only when the write
+/// stall had passed; what it took then counted as taken by the peer just now, and a peer that had
+/// long been cut off was given up after twice the timeout.
+#[test]
+fn the_write_stall_counts_from_about_when_the_peer_last_took_something() {
+    const STALL: Duration = Duration::from_secs(4);
+    const STEP: Duration = Duration::from_millis(100);
+    let options = Options::default().write_stall_timeout(STALL);
+    let (mut engine, mut group, channel, peer) = accepted(options);
+    peer.block();
+    for id in [2, 3] {
+        let message = request(id, 100).on(channel);
+        group.sender().post(Msg::from(message)).unwrap();
+    }
+    engine.settle();
+    engine.pass(STEP);
+    engine.settle();
+    peer.take_quietly(10);
+    let mut passed = Duration::ZERO;
+    let last_word = loop {
+        assert!(passed < STALL * 3, "not given up");
+        engine.pass(STEP);
+        engine.settle();
+        passed += STEP;
+        let msg = received_if_any(&mut group);
+        if let Some(msg) = msg.filter(|msg| msg.close_info().is_some()) {
+            break msg;
+        }
+    };
+    let cause = last_word.close_info().unwrap().cause.status();
+    assert_eq!(cause, Status::WRITE_STALL_TIMEOUT);
+    let latest = STALL + Duration::from_millis(1500);
+    assert!(STALL <= passed && passed <= latest, "{passed:?}");
+}

@@ -24,8 +24,9 @@ struct Connection {
     token: Option<Token>,
     to_engine: VecDeque<u8>,
     to_peer: Vec<u8>,
-    /// The peer's kernel takes nothing.
+    /// The peer's kernel takes nothing, but for so many bytes of which it does not tell.
     blocked: bool,
+    quiet_room: usize,
 }
 
 /// What the poller would tell, and who waits at which listener.
@@ -74,11 +75,16 @@ impl Read for MemoryStream {
 impl Write for MemoryStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut connection = self.0.borrow_mut();
+        let mut count = bytes.len();
         if connection.blocked {
+            count = count.min(connection.quiet_room);
+            connection.quiet_room -= count;
+        }
+        if count == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        connection.to_peer.extend_from_slice(bytes);
-        Ok(bytes.len())
+        connection.to_peer.extend_from_slice(&bytes[..count]);
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -168,6 +174,11 @@ impl MemoryPeer {
     /// From now on the peer takes nothing.
     pub(crate) fn block(&self) {
         self.connection.borrow_mut().blocked = true;
+    }
+
+    /// The peer takes so many bytes more; too few for the kernel to tell of room.
+    pub(crate) fn take_quietly(&self, bytes: usize) {
+        self.connection.borrow_mut().quiet_room = bytes;
     }
 
     /// From now on the peer takes everything.
