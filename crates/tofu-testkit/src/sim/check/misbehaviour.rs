@@ -4,6 +4,7 @@
 use tofu_msg::{Message, OpCode};
 
 use crate::sim::check::ledger::{Channel, Role};
+use crate::sim::check::raw::Raw;
 use crate::sim::check::scenario::Scenario;
 
 impl Scenario {
@@ -73,6 +74,10 @@ impl Scenario {
 
     /// Answers a HelloRequest, or not, or wrongly.
     pub(super) fn take_hello(&mut self, which: usize, id: u64) {
+        let Raw { end, key, .. } = self.raw[which];
+        if let Some(channel) = self.ledger.channels.get_mut(&key) {
+            channel.end = Some(end);
+        }
         let way = self.sim.random(16);
         match way {
             0 => self.say_raw(which, OpCode::ByeRequest, 0),
