@@ -104,6 +104,7 @@ fn compare(arguments: &Arguments, is_wanted: &dyn Fn(&Case) -> bool) -> Report {
             return report;
         }
     };
+    report.add("build", Ok(()));
     if arguments.build_only {
         return report;
     }
@@ -116,12 +117,11 @@ fn compare(arguments: &Arguments, is_wanted: &dyn Fn(&Case) -> bool) -> Report {
     for shape in &shapes {
         println!("\n## {shape}\n\n{}", table::describe(shape, &samples));
     }
-    for (case, peer, failure) in samples.failures() {
-        report.add(
-            &format!("{case}, {peer}"),
-            Err(anyhow::anyhow!("{failure}")),
-        );
-    }
+    let failures = samples.failures().into_iter();
+    let failures: Vec<String> = failures
+        .map(|(case, peer, failure)| format!("{case}, {peer}: {failure}"))
+        .collect();
+    report.add_findings("runs", &failures);
     if arguments.is_kept() && others > CROWDED && !arguments.keep {
         let percent = others * 100.0;
         let why = format!("others had up to {percent:.0} % of the processors; --keep keeps it");
