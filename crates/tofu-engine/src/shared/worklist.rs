@@ -123,6 +123,7 @@ impl Worklist {
     }
 
     /// Whether something has been added, as far as this thread has noticed.
+    #[cfg(any(test, feature = "net"))]
     pub(crate) fn is_pending(&self) -> bool {
         self.pending.load(Ordering::Relaxed)
     }
