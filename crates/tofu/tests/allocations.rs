@@ -3,6 +3,8 @@
 //!
 //! The whole process is counted, both engines' threads included, so this is the only test here.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use tofu::prelude::*;
