@@ -78,6 +78,15 @@ impl Desk {
         &self.shared.options
     }
 
+    /// Serves a socket of the ready list before all others. The one that was put there last is found
+    /// at once.
+    pub(crate) fn move_to_front(&mut self, token: Token) {
+        if let Some(place) = self.ready.iter().rposition(|&ready| ready == token) {
+            self.ready.remove(place);
+            self.ready.push_front(token);
+        }
+    }
+
     /// Brings the count of held bytes up to date with a channel.
     pub(crate) fn count_held<T: Transport>(&mut self, channel: &mut Channel<T>) {
         let held = channel.inflow.held_bytes();

@@ -226,7 +226,7 @@ impl<T: Transport> Core<T> {
     }
 
     /// There may be room again for what a group's channels could not deliver: as many of them go on
-    /// as it is for, those that have waited longest first.
+    /// as it is for, those that have waited longest first, and before any that has not waited.
     pub(crate) fn unpark(&mut self, id: GroupId) {
         let Some(share) = self.desk.groups.get_mut(id).map(|group| group.shared.share) else {
             return;
@@ -234,8 +234,10 @@ impl<T: Transport> Core<T> {
         let Room::Frames(room) = self.desk.room(id, share) else {
             return;
         };
-        for token in self.desk.groups.unpark(id, room) {
+        let released = self.desk.groups.unpark(id, room);
+        for &token in released.iter().rev() {
             self.resume(token);
+            self.desk.move_to_front(token);
         }
     }
 

@@ -77,6 +77,7 @@ impl<T: Transport> Channel<T> {
                 break;
             }
             match desk.room(self.group, self.share) {
+                Room::Frames(_) if self.is_others_turn(desk) => self.stand_in_line(desk),
                 Room::Frames(room) => {
                     self.fill_once(desk, budget, room)?;
                     desk.count_held(self);
@@ -320,6 +321,22 @@ impl<T: Transport> Channel<T> {
         };
         // The channel ends anyway; how these frames would have ended it changes nothing.
         let _ending = self.cut(desk, len, usize::MAX, &mut unbound);
+    }
+
+    /// Whether another channel of the group has waited for room, and longer than this one.
+    fn is_others_turn(&self, desk: &mut Desk) -> bool {
+        let group = desk.groups.get_mut(self.group);
+        group.is_some_and(|group| group.is_others_turn(self.ticket))
+    }
+
+    /// There is room, but others have waited longer for it: takes its place in the line.
+    fn stand_in_line(&mut self, desk: &mut Desk) {
+        mark!(desk, "others have waited longer for room");
+        self.parked = true;
+        self.deadlines.pause(desk.now);
+        self.ticket = desk
+            .groups
+            .stand_in_line(self.group, self.token, self.ticket);
     }
 
     /// Stops reading until there is room.

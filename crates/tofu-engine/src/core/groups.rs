@@ -54,6 +54,14 @@ impl Group {
         self.parked.insert(ticket, token);
         ticket
     }
+
+    /// Whether somebody waits in the line in front of whoever has this ticket, or none. While the
+    /// group is being destroyed nobody needs room.
+    pub(crate) fn is_others_turn(&self, ticket: Option<u64>) -> bool {
+        let first = self.parked.first_key_value().map(|(&first, _)| first);
+        let waits_longer = |first| ticket.is_none_or(|own| first < own);
+        self.destruction.is_none() && first.is_some_and(waits_longer)
+    }
 }
 
 /// All groups with channels.
@@ -107,6 +115,19 @@ impl Groups {
             self.partly_unparked.push(id);
         }
         released
+    }
+
+    /// Puts a channel in its group's line although there is room: that is for those in front of it,
+    /// who are let go behind this turn. Returns its ticket.
+    pub(crate) fn stand_in_line(
+        &mut self,
+        id: GroupId,
+        token: Token,
+        ticket: Option<u64>,
+    ) -> Option<u64> {
+        let group = self.known.get_mut(&id)?;
+        self.partly_unparked.push(id);
+        Some(group.park(token, ticket))
     }
 
     /// The groups whose parked channels are to be looked at again.

@@ -115,6 +115,7 @@ pub(super) const EXPECTED: &[&str] = &[
     "path: linger: there is no time",
     "path: no room for a HelloRequest",
     "path: nothing is left to drain",
+    "path: others have waited longer for room",
     "path: room in the queue, but not in the send budget",
     "path: the end came before the ByeSignal",
     "path: the engine was shut down before all was sent",
