@@ -18,3 +18,16 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 #[cfg(not(feature = "model"))]
 pub(crate) use std::thread_local;
+
+/// A value alone in its cache lines: what many threads write must not lie beside what they read.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Alone<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Alone<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

@@ -15,6 +15,7 @@ use crate::core::channel::{Channel, Ending, Manner};
 use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
 use crate::core::transport::{Resolution, Stream, Transport};
+use crate::shared::Arc;
 use crate::trace::event;
 
 /// A target whose backlog is full is tried again after this long; no event tells of room.
@@ -120,12 +121,12 @@ impl<T: Transport> Channel<T> {
         };
         match stream.finish_connect() {
             Ok(true) => {
-                let peer = stream.peer();
+                let peer = Arc::new(stream.peer());
                 event!(channel = self.number.value(), peer = %peer.endpoint, "connected");
                 desk.shared.counters.connections_made.add(1);
-                desk.shared
-                    .registry
-                    .with(self.number, |outbox| outbox.set_connected(peer.clone()));
+                desk.shared.registry.with(self.number, |outbox| {
+                    outbox.set_connected(Arc::clone(&peer));
+                });
                 self.peer = Some(peer);
                 self.attempt = None;
                 if !planted!(desk.options(), TimerNotStopped) {

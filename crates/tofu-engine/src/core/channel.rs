@@ -15,6 +15,7 @@ use crate::core::inflow::Inflow;
 use crate::core::outgoing::Outgoing;
 use crate::core::time::Time;
 use crate::core::transport::{PeerInfo, Token, Transport};
+use crate::shared::Arc;
 use crate::shared::group::GroupId;
 use crate::shared::pool::ShareIndex;
 
@@ -95,7 +96,7 @@ pub(crate) struct Channel<T: Transport> {
     pub(crate) conversation: Conversation,
     pub(crate) attempt: Option<Box<Attempt<T>>>,
     pub(crate) stream: Option<T::Stream>,
-    pub(crate) peer: Option<PeerInfo>,
+    pub(crate) peer: Option<Arc<PeerInfo>>,
     /// What this connection is counted under, if it was accepted.
     pub(crate) admission: Option<Admission>,
     /// Bytes of `inflow` that the desk has counted as held.
@@ -124,11 +125,11 @@ pub(crate) struct Channel<T: Transport> {
     /// Bytes thrown away behind our last word.
     pub(crate) drained: usize,
     /// Nothing more can be written; why.
-    pub(crate) write_failed: Option<Cause>,
+    pub(crate) write_failed: Option<Box<Cause>>,
     /// The peer's direction has ended cleanly.
     pub(crate) input_ended: bool,
     /// Nothing more is posted; the channel closes for this cause when all is sent.
-    pub(crate) finishing: Option<Cause>,
+    pub(crate) finishing: Option<Box<Cause>>,
     pub(crate) account: Account,
     pub(crate) deadlines: Deadlines,
 }
@@ -221,7 +222,7 @@ impl<T: Transport> Channel<T> {
                 mark!(desk, "the time for the rest is over");
                 return Err(match self.finishing.take() {
                     Some(cause) if self.conversation.state() != State::Draining => Ending {
-                        cause,
+                        cause: *cause,
                         manner: Manner::Linger,
                     },
                     _ => Ending::answered(),
@@ -234,7 +235,7 @@ impl<T: Transport> Channel<T> {
     /// Nothing more will be posted: the channel closes for `cause` when all is sent, at the
     /// latest at `deadline`.
     pub(crate) fn finish(&mut self, cause: Cause, deadline: Time) {
-        self.finishing.get_or_insert(cause);
+        self.finishing.get_or_insert_with(|| Box::new(cause));
         self.deadlines.bring_forward(Timer::Finish, deadline);
     }
 
@@ -242,7 +243,7 @@ impl<T: Transport> Channel<T> {
     pub(crate) fn close_info(&self, cause: Cause) -> CloseInfo {
         let mut info = CloseInfo::new(cause);
         info.confirmed = self.conversation.is_confirmed();
-        info.peer.clone_from(&self.peer);
+        info.peer = self.peer.as_deref().cloned();
         info.messages_sent = self.account.messages_sent;
         info.messages_received = self.account.messages_received;
         info.last_id_sent = self.account.last_id_sent;

@@ -14,6 +14,7 @@ use crate::core::fill::Budget;
 use crate::core::groups::is_worth_its_buffer;
 use crate::core::inflow::LargeFrame;
 use crate::core::transport::{Stream, Transport};
+use crate::shared::Arc;
 use crate::shared::inbox::Frames;
 use crate::shared::outbox::Role;
 use crate::trace::event;
@@ -191,11 +192,11 @@ impl<T: Transport> Channel<T> {
         header: &BinaryHeader,
     ) -> Result<(), Ending> {
         let (group, token) = (self.group, self.token);
-        let peer = self.stream.as_ref().map(Stream::peer);
+        let peer = self.stream.as_ref().map(|stream| Arc::new(stream.peer()));
         let opened = desk.shared.registry.open(|_, outbox| {
             outbox.open(Role::Acceptor, group, Some(token));
             if let Some(peer) = &peer {
-                outbox.set_connected(peer.clone());
+                outbox.set_connected(Arc::clone(peer));
             }
             Ok(())
         });
@@ -222,7 +223,7 @@ impl<T: Transport> Channel<T> {
         msg.set_channel_number(number);
         msg.set_origin(Origin::Peer);
         if let Some(peer) = &self.peer {
-            msg = msg.with_peer(peer.clone());
+            msg = msg.with_peer((**peer).clone());
         }
         desk.groups.stage_message(self.group, msg);
         Ok(())
@@ -299,7 +300,7 @@ impl<T: Transport> Channel<T> {
             };
             desk.groups.stage_buffer(self.group, frames);
         } else {
-            let shared = crate::shared::Arc::clone(&desk.shared);
+            let shared = Arc::clone(&desk.shared);
             desk.groups
                 .stage_copy(self.group, &desk.scratch[run], walk.count, &shared);
         }

@@ -185,7 +185,7 @@ impl<T: Transport> Core<T> {
         let taken = self.desk.shared.registry.with(number, Outbox::take);
         let Some(mut taken) = taken else { return };
         if let Some(opening) = taken.opening.take() {
-            self.open_taken(number, opening, taken);
+            self.open_taken(number, *opening, taken);
             return;
         }
         let Some(token) = taken.token else { return };

@@ -130,7 +130,7 @@ impl<T: Transport> Channel<T> {
             Arrived::Failed(error) => {
                 let cause = disconnected(Status::RECV_FAILED, "receiving", &error);
                 Err(Ending {
-                    cause: self.write_failed.take().unwrap_or(cause),
+                    cause: self.write_failed.take().map_or(cause, |cause| *cause),
                     manner: Manner::Gone,
                 })
             }
@@ -232,7 +232,7 @@ impl<T: Transport> Channel<T> {
     fn broken(&mut self) -> Ending {
         match self.write_failed.take() {
             Some(cause) => Ending {
-                cause,
+                cause: *cause,
                 manner: Manner::Gone,
             },
             None => self.gone(),

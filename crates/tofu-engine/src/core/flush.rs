@@ -78,7 +78,8 @@ impl<T: Transport> Channel<T> {
             Ok(0) => {
                 mark!(desk, "a write took nothing");
                 let error = io::Error::from(io::ErrorKind::WriteZero);
-                self.write_failed = Some(Cause::system(Status::SEND_FAILED, "sending", &error));
+                let cause = Cause::system(Status::SEND_FAILED, "sending", &error);
+                self.write_failed = Some(Box::new(cause));
                 false
             }
             Ok(count) => {
@@ -90,7 +91,8 @@ impl<T: Transport> Channel<T> {
                 false
             }
             Err(error) => {
-                self.write_failed = Some(disconnected(Status::SEND_FAILED, "sending", &error));
+                let cause = disconnected(Status::SEND_FAILED, "sending", &error);
+                self.write_failed = Some(Box::new(cause));
                 // Whatever else the peer sent is still to be read.
                 self.readable = true;
                 false
@@ -247,7 +249,10 @@ impl<T: Transport> Channel<T> {
                 } else {
                     Manner::Linger
                 };
-                Err(Ending { cause, manner })
+                Err(Ending {
+                    cause: *cause,
+                    manner,
+                })
             }
         }
     }

@@ -189,7 +189,7 @@ impl Spinner {
     /// both sides would sleep because the other does.
     pub(crate) fn slept(&mut self, time: Duration) {
         if time < WAKING {
-            self.budget = (self.budget * 2).min(FULL);
+            self.budget = FULL;
         }
     }
 }
@@ -244,7 +244,7 @@ mod tests {
         spinner.slept(WAKING);
         assert_eq!(spinner.budget, LEAST);
         spinner.slept(Duration::from_micros(20));
-        assert_eq!(spinner.budget, LEAST * 2);
+        assert_eq!(spinner.budget, FULL);
         spinner.barred_until = None;
         assert!(spinner.spin(&traffic, Instant::now(), None, || true));
         assert_eq!(spinner.budget, FULL);

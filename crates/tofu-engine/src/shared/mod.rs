@@ -24,7 +24,7 @@ use crate::close::Cause;
 use crate::error::EngineError;
 use crate::options::Options;
 pub(crate) use crate::sync::Arc;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{Alone, AtomicBool, AtomicU64, Mutex, Ordering};
 
 use chunks::Chunks;
 use group::{GroupId, GroupShared, Leftovers};
@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) traffic: Traffic,
     groups: Mutex<Groups>,
-    last_id: AtomicU64,
+    last_id: Alone<AtomicU64>,
     ended: AtomicBool,
 }
 
@@ -77,7 +77,7 @@ impl Shared {
             counters,
             traffic: Traffic::default(),
             groups: Mutex::default(),
-            last_id: AtomicU64::new(0),
+            last_id: Alone::default(),
             ended: AtomicBool::new(false),
             options,
         })

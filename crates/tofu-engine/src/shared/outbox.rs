@@ -64,7 +64,7 @@ pub(crate) enum Opening {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     /// First, if the core has not seen the channel yet.
-    pub(crate) opening: Option<Opening>,
+    pub(crate) opening: Option<Box<Opening>>,
     /// A ByeSignal: before everything else.
     pub(crate) abort: Option<Msg>,
     pub(crate) outgoing: Outgoing,
@@ -75,7 +75,7 @@ impl Taken {
     /// Every message in it, in the order in which they come back when none can be sent.
     pub(crate) fn for_each_message(mut self, mut each: impl FnMut(Msg)) {
         self.abort.into_iter().for_each(&mut each);
-        if let Some(Opening::Listen { welcome, .. }) = self.opening {
+        if let Some(Opening::Listen { welcome, .. }) = self.opening.map(|opening| *opening) {
             each(welcome);
         }
         self.outgoing.drain_unsent(each);
@@ -96,7 +96,7 @@ pub(crate) struct Outbox {
     bye_response_posted: bool,
     peer_said_bye: bool,
     listed: bool,
-    opening: Option<Opening>,
+    opening: Option<Box<Opening>>,
     abort: Option<Msg>,
     outgoing: Outgoing,
     queued_messages: usize,
@@ -106,7 +106,7 @@ pub(crate) struct Outbox {
     /// Somebody waits for room in a call.
     waited_for: bool,
     /// Who is at the other end, once connected.
-    peer: Option<Box<PeerInfo>>,
+    peer: Option<Arc<PeerInfo>>,
     connected: bool,
 }
 
@@ -261,7 +261,7 @@ impl Outbox {
 
     /// Puts what the channel is to become; the caller lists the number.
     pub(crate) fn set_opening(&mut self, opening: Opening) {
-        self.opening = Some(opening);
+        self.opening = Some(Box::new(opening));
         self.listed = true;
     }
 
@@ -325,9 +325,9 @@ impl Outbox {
     }
 
     /// The connection is made.
-    pub(crate) fn set_connected(&mut self, peer: PeerInfo) {
+    pub(crate) fn set_connected(&mut self, peer: Arc<PeerInfo>) {
         self.connected = true;
-        self.peer = Some(Box::new(peer));
+        self.peer = Some(peer);
     }
 
     /// The group of a channel that lives.

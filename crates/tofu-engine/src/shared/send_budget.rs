@@ -2,14 +2,14 @@
 
 use tofu_msg::ChannelNumber;
 
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::sync::{Alone, AtomicUsize, Mutex, Ordering};
 
 /// Bytes posted and not wholly handed to the kernel.
 ///
 /// Each post adds once it is admitted, so several threads may overdraw it by a message each.
 #[derive(Debug)]
 pub(crate) struct SendBudget {
-    queued: AtomicUsize,
+    queued: Alone<AtomicUsize>,
     limit: usize,
     /// Channels that were refused for it; each is told when there is room again. A channel may
     /// stand here as often as it was refused since the last look, which the flag in its outbox
@@ -20,7 +20,7 @@ pub(crate) struct SendBudget {
 impl SendBudget {
     pub(crate) fn new(limit: usize) -> SendBudget {
         SendBudget {
-            queued: AtomicUsize::new(0),
+            queued: Alone::default(),
             limit,
             refused: Mutex::default(),
         }
