@@ -19,8 +19,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// The limit for running it: the largest number of seeds that is asked for takes hours.
 const RUN_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long seeds are run within `ci`.
-const SMOKE_SECONDS: u64 = 45;
+/// So many seeds are run within `ci`, or as many as this time allows.
+const SMOKE_SEEDS: u64 = 200_000;
+const SMOKE_SECONDS: u64 = 200;
 
 /// The program, and the features of the test kit that it is built with.
 const PROGRAM: &str = "simulate";
@@ -63,10 +64,14 @@ pub(crate) fn smoke(deadline: Deadline) -> Report {
     let mut tests = workspace::cargo();
     tests.args(["test", "--package", "tofu-testkit", "--features", FEATURES]);
     report.add("tests", process::run(&mut tests, deadline));
-    let seconds = SMOKE_SECONDS.to_string();
+    let (seeds, seconds) = (SMOKE_SEEDS.to_string(), SMOKE_SECONDS.to_string());
     for (part, planted, words) in [
         ("planted bugs", true, vec!["--planted"]),
-        ("seeds", false, vec!["--seconds", &seconds]),
+        (
+            "seeds",
+            false,
+            vec!["--seeds", &seeds, "--seconds", &seconds],
+        ),
     ] {
         let features = features(planted);
         let outcome = build(features, deadline)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tofu_testkit::sim::{Failed, Marks, Passed, Tracing, check};
 
 const HELP: &str = "\
-simulate [--seeds N] [--seconds T] [--first S] [--jobs J]   run N seeds, or for T seconds
+simulate [--seeds N] [--seconds T] [--first S] [--jobs J]   run N seeds, at most for T seconds
          [--failures F]                                     and stop after F failures, not 1
 simulate --seed S                                           run one seed and print all of it
 simulate --planted                                          find every planted bug";
@@ -25,7 +25,7 @@ const TWICE: u64 = 64;
 
 #[derive(Debug, Clone)]
 struct Arguments {
-    seeds: u64,
+    seeds: Option<u64>,
     seconds: Option<u64>,
     first: u64,
     jobs: u64,
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut arguments = Arguments {
-        seeds: 10_000,
+        seeds: None,
         seconds: None,
         first: 1,
         jobs: thread::available_parallelism().map_or(1, |count| count.get() as u64),
@@ -68,7 +68,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             return Err(format!("{word} wants a number"));
         };
         match word.as_str() {
-            "--seeds" => arguments.seeds = value,
+            "--seeds" => arguments.seeds = Some(value),
             "--seconds" => arguments.seconds = Some(value),
             "--first" => arguments.first = value,
             "--jobs" => arguments.jobs = value.max(1),
@@ -108,10 +108,10 @@ fn run(arguments: &Arguments) -> ExitCode {
     let totals = Totals::default();
     let started = Instant::now();
     let limit = arguments.seconds.map(Duration::from_secs);
-    let last = match limit {
-        Some(_) => u64::MAX,
-        None => arguments.first.saturating_add(arguments.seeds),
-    };
+    let unasked = limit.map_or(10_000, |_| u64::MAX);
+    let last = arguments
+        .first
+        .saturating_add(arguments.seeds.unwrap_or(unasked));
     totals.next.store(arguments.first, Ordering::Relaxed);
     thread::scope(|scope| {
         for _ in 0..arguments.jobs {
