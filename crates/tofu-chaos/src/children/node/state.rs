@@ -63,7 +63,8 @@ pub(super) struct Node {
 }
 
 fn options(is_small: bool) -> Options {
-    let options = Options::default();
+    // What is kept for reuse is soon all that may be kept: whatever grows after that is a leak.
+    let options = Options::default().pool_bytes(4 * 1024 * 1024);
     if !is_small {
         return options;
     }
