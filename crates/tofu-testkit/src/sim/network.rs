@@ -180,8 +180,10 @@ impl Network {
         half.arrived.extend(bytes);
         let (connection, side, count) = (end.connection, end.side, bytes.len());
         let numbers = [1, connection as u64, side as u64, count as u64];
-        let what = format_args!("{count} bytes arrive at {connection}/{side}");
-        self.trace.note(&numbers, what);
+        self.trace.note(
+            &numbers,
+            format_args!("{count} bytes arrive at {connection}/{side}"),
+        );
         self.tell(end, true, false, false);
     }
 
@@ -193,8 +195,10 @@ impl Network {
         half.reset = true;
         let (connection, side) = (end.connection, end.side);
         let numbers = [2, connection as u64, side as u64];
-        let what = format_args!("a reset arrives at {connection}/{side}");
-        self.trace.note(&numbers, what);
+        self.trace.note(
+            &numbers,
+            format_args!("a reset arrives at {connection}/{side}"),
+        );
         self.tell(end, true, true, true);
     }
 
@@ -238,8 +242,10 @@ impl Network {
             listening.owner
         });
         let numbers = [3, connection as u64];
-        let what = format_args!("connection {connection} waits at {address}");
-        self.trace.note(&numbers, what);
+        self.trace.note(
+            &numbers,
+            format_args!("connection {connection} waits at {address}"),
+        );
         if let Some((engine, token)) = owner {
             let readable = Readiness {
                 readable: true,

@@ -263,8 +263,10 @@ impl Simulation {
                 engine.paused_until = network.now + network.some_time(longest);
                 let until = engine.paused_until.as_secs_f64();
                 let numbers = [10, index as u64];
-                let text = format_args!("engine {index} is paused until {until}");
-                network.trace.note(&numbers, text);
+                network.trace.note(
+                    &numbers,
+                    format_args!("engine {index} is paused until {until}"),
+                );
                 return Ok(());
             }
             if network.chance(jump) {
@@ -278,12 +280,15 @@ impl Simulation {
                 engine.set_back += before.saturating_sub(engine.ahead);
                 let ahead = engine.ahead.as_secs_f64();
                 let numbers = [11, index as u64];
-                let text = format_args!("the clock of engine {index} jumps to {ahead} ahead");
-                network.trace.note(&numbers, text);
+                network.trace.note(
+                    &numbers,
+                    format_args!("the clock of engine {index} jumps to {ahead} ahead"),
+                );
             }
             let numbers = [12, index as u64];
-            let text = format_args!("engine {index} has a turn");
-            network.trace.note(&numbers, text);
+            network
+                .trace
+                .note(&numbers, format_args!("engine {index} has a turn"));
         }
         let outcome = engine.run(&self.network, index);
         outcome.map_err(|what| Violation {

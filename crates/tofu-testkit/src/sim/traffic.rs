@@ -250,7 +250,7 @@ impl Network {
     fn note_traffic(&mut self, kind: u64, end: End, count: usize, what: &str) {
         let (connection, side) = (end.connection, end.side);
         let numbers = [kind, connection as u64, side as u64, count as u64];
-        let text = format_args!("{connection}/{side} {what} {count}");
-        self.trace.note(&numbers, text);
+        self.trace
+            .note(&numbers, format_args!("{connection}/{side} {what} {count}"));
     }
 }

@@ -236,8 +236,10 @@ impl Scenario {
     /// Begins to destroy a group.
     pub(crate) fn destroy(&mut self, engine: usize, seat: usize, grace: Duration) {
         let now = self.sim.now();
-        let text = format_args!("app {engine} destroys its group {seat} within {grace:?}");
-        self.sim.note(&[22, engine as u64, seat as u64], text);
+        self.sim.note(
+            &[22, engine as u64, seat as u64],
+            format_args!("app {engine} destroys its group {seat} within {grace:?}"),
+        );
         let place = &mut self.apps[engine].seats[seat];
         let Some(group) = place.group.take() else {
             return;
@@ -256,8 +258,10 @@ impl Scenario {
         if self.apps[engine].shutdown.is_some() {
             return;
         }
-        let text = format_args!("app {engine} shuts its engine down within {grace:?}");
-        self.sim.note(&[23, engine as u64], text);
+        self.sim.note(
+            &[23, engine as u64],
+            format_args!("app {engine} shuts its engine down within {grace:?}"),
+        );
         self.apps[engine].shutdown = Some(self.sim.now() + grace + Duration::from_secs(1));
         self.apps[engine].handle.request_shutdown(grace);
         self.marks.hit("engine shut down");

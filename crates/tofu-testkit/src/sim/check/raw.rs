@@ -168,8 +168,10 @@ impl Scenario {
         self.ledger.posted(key, serial, &message.header());
         message.encode_into(&mut self.raw[which].out);
         let numbers = [50, key.1 as u64, serial as u64];
-        let text = format_args!("raw peer {} says {op_code} {serial}", key.1);
-        self.sim.note(&numbers, text);
+        self.sim.note(
+            &numbers,
+            format_args!("raw peer {} says {op_code} {serial}", key.1),
+        );
     }
 
     /// Closes at once, with a reset or not.

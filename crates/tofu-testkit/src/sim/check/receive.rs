@@ -56,12 +56,14 @@ impl Scenario {
         let (op_code, status) = (msg.op_code(), u64::from(msg.status().value()));
         let numbers = [30, engine as u64, number as u64, status];
         let serial = self.ledger.serial_of(&msg).unwrap_or(usize::MAX);
-        let text = format_args!(
-            "app {engine} receives {op_code} {serial} on {number}: {:?} {:?}",
-            msg.report(),
-            msg.cause()
+        self.sim.note(
+            &numbers,
+            format_args!(
+                "app {engine} receives {op_code} {serial} on {number}: {:?} {:?}",
+                msg.report(),
+                msg.cause()
+            ),
         );
-        self.sim.note(&numbers, text);
         match msg.origin() {
             Origin::Local => {
                 self.apps[engine].seats[seat].updates_received += 1;

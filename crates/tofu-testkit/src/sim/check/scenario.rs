@@ -186,8 +186,10 @@ impl Scenario {
                 }
                 self.ledger.posted(key, serial, &header);
                 let numbers = [20, engine as u64, number as u64, serial as u64];
-                let text = format_args!("app {engine} posts {op_code} {serial} on {number}");
-                self.sim.note(&numbers, text);
+                self.sim.note(
+                    &numbers,
+                    format_args!("app {engine} posts {op_code} {serial} on {number}"),
+                );
                 Ok(true)
             }
         }
@@ -203,8 +205,10 @@ impl Scenario {
         error: &PostError,
     ) -> Judged {
         let numbers = [21, engine as u64, serial as u64];
-        let text = format_args!("app {engine} may not post {serial}: {error}");
-        self.sim.note(&numbers, text);
+        self.sim.note(
+            &numbers,
+            format_args!("app {engine} may not post {serial}: {error}"),
+        );
         self.marks.hit(format!("refused: {}", error.kind()));
         let message = error.message();
         let entry = &self.ledger.entries[serial];
