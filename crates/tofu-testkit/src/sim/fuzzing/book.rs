@@ -202,7 +202,12 @@ impl Channel {
         let all = self.received.len() == story.said.len();
         let status = info.cause.status();
         let is_true = match status {
-            Status::PROTOCOL_VIOLATION => all && story.outcome == Outcome::Violation,
+            Status::PROTOCOL_VIOLATION => {
+                // In a crossing the channel lives on until our answer is out, and nothing may come
+                // behind the peer's.
+                let crossed = story.outcome == Outcome::Ended && story.bye;
+                all && (story.outcome == Outcome::Violation || crossed)
+            }
             Status::TOO_MANY_HEADER_LINES => all && story.outcome == Outcome::TooManyLines,
             Status::PEER_DISCONNECTED => {
                 all && (wire.has_ended() || story.outcome == Outcome::Ended)
