@@ -21,7 +21,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// So many seeds are run within `ci`, or as many as this time allows.
 const SMOKE_SEEDS: u64 = 200_000;
-const SMOKE_SECONDS: u64 = 200;
+const SMOKE_SECONDS: u64 = 150;
 
 /// The program, and the features of the test kit that it is built with.
 const PROGRAM: &str = "simulate";
