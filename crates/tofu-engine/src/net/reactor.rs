@@ -176,7 +176,7 @@ impl EventLoop {
 
     /// Polls: without waiting while there is something to do, else until something happens.
     fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
-        if self.spin(events) {
+        if self.spin(events)? {
             return Ok(());
         }
         let now = self.now();
@@ -196,9 +196,9 @@ impl EventLoop {
     }
 
     /// Looks for events and work for a while, as the idle strategy has it. Whether it has found some.
-    fn spin(&mut self, events: &mut Events) -> bool {
+    fn spin(&mut self, events: &mut Events) -> io::Result<bool> {
         if !self.driver.is_idle() {
-            return false;
+            return Ok(false);
         }
         events.clear();
         let next = [
@@ -208,13 +208,20 @@ impl EventLoop {
         let next = next.into_iter().flatten().min();
         let deadline = next.and_then(|at| self.started.checked_add(at.since(Time::START)));
         let (poll, driver) = (&mut self.poll, &self.driver);
-        self.spinner
+        let mut failed = None;
+        let found = self
+            .spinner
             .spin(&self.shared.traffic, Instant::now(), deadline, || {
-                // What is wrong with the poller is told where it is waited for. Work that is found
-                // does not keep anybody from looking at the poller.
-                let polled = poll.poll(events, Some(Duration::ZERO)).is_ok();
-                polled && !events.is_empty() || !driver.is_idle()
-            })
+                match poll.poll(events, Some(Duration::ZERO)) {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                        failed = Some(error);
+                        true
+                    }
+                    // Work that is found does not keep anybody from looking at the poller.
+                    polled => polled.is_ok() && !events.is_empty() || !driver.is_idle(),
+                }
+            });
+        failed.map_or(Ok(found), Err)
     }
 
     /// Takes what the poller has, without waiting.
