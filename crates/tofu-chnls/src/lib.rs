@@ -2,10 +2,12 @@
 //!
 //! [`Ampe`] is the engine's interface, implemented for [`Reactor`]; [`ChannelGroup`] posts and
 //! receives; [`Poster`] posts from other threads; [`Incoming`] sorts what was received by who said
-//! it. Applications usually take all of this through the `tofu` umbrella (package `tofu-net`).
+//! it. [`helpers`] holds what many programs build around them. Applications usually take all of this
+//! through the `tofu` umbrella (package `tofu-net`).
 
 mod ampe;
 mod channel_group;
+pub mod helpers;
 mod incoming;
 
 pub use crate::ampe::Ampe;

@@ -20,7 +20,7 @@
 //!
 //! The package is called `tofu-net`, the library `tofu`. It holds no code of its own: it re-exports
 //! the layers [`msg`] (the wire format), [`addr`] (addresses), [`engine`](mod@engine) (the engine)
-//! and [`chnls`] (channel groups).
+//! and [`chnls`] (channel groups), with the [`helpers`] that stand on them.
 //!
 #![doc = include_str!("../docs/guide.md")]
 
@@ -43,6 +43,8 @@ pub mod prelude {
 pub use tofu_addr as addr;
 #[doc(inline)]
 pub use tofu_chnls as chnls;
+#[doc(inline)]
+pub use tofu_chnls::helpers;
 #[doc(inline)]
 pub use tofu_engine as engine;
 #[doc(inline)]

@@ -1,0 +1,3 @@
+//! The helpers over real engines: one program, one module per helper.
+
+#![cfg(test)]
