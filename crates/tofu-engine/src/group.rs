@@ -2,6 +2,7 @@
 //!
 //! The facade in `tofu-chnls` wraps these; nothing here is meant for applications directly.
 
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tofu_msg::{BinaryHeader, Message, Origin, Status};
@@ -11,6 +12,7 @@ use crate::msg::Msg;
 use crate::shared::Shared;
 use crate::shared::group::{DestroyReport, GroupShared, Leftovers};
 use crate::shared::outbox::ChannelInfo;
+use crate::shared::post_async::PostAsync;
 use crate::shared::receiver::Receiver;
 use crate::sync::Arc;
 
@@ -27,8 +29,8 @@ pub struct Group {
 /// A handle that posts to a group from any thread.
 #[derive(Debug, Clone)]
 pub struct GroupSender {
-    group: Arc<GroupShared>,
-    shared: Arc<Shared>,
+    pub(crate) group: Arc<GroupShared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Group {
@@ -59,6 +61,19 @@ impl Group {
             .map_err(EngineError::from_status)
     }
 
+    /// The next message; where there is none, the task of `context` is woken once there is. Only the
+    /// last task that asked is woken. After 128 messages in a row the task is told to wait and woken
+    /// at once, so that others on its thread have their turn.
+    ///
+    /// # Errors
+    /// When the engine has ended and everything queued before has been received.
+    pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Msg, EngineError>> {
+        let GroupSender { group, shared } = &self.sender;
+        self.receiver
+            .poll_receive(shared, group, context)
+            .map_err(EngineError::from_status)
+    }
+
     /// Destroys the group: its channels may send what is queued for `grace`, then they are closed.
     /// Nothing is delivered any more. Returns when they are gone, at the latest one second after
     /// `grace`.
@@ -80,6 +95,7 @@ impl Group {
             .registry
             .between_openings(|| group.mark_destroyed(grace));
         let taken = self.receiver.abandon(shared, group);
+        group.inbox.forget_waker();
         let (group, shared) = (Arc::clone(group), Arc::clone(shared));
         if first && !shared.is_ended() {
             let destroyed = Arc::clone(&group);
@@ -177,6 +193,11 @@ impl GroupSender {
     /// The very same message, and why it was not taken; `QueueFull` when no room came in time.
     pub fn post_timeout(&self, message: Msg, timeout: Duration) -> Result<BinaryHeader, PostError> {
         self.shared.post_timeout(&self.group, message, timeout)
+    }
+
+    /// Like [`post`](GroupSender::post), but where the send queue is full the task waits for room.
+    pub fn post_async(&self, message: Msg) -> PostAsync<'_> {
+        PostAsync::new(self, message)
     }
 
     /// The group's channels as they stand now.

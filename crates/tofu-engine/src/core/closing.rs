@@ -135,7 +135,7 @@ impl<T: Transport> Core<T> {
             self.say_closed(channel.group, number, channel.id, info);
         }
         if let Some(group) = self.desk.groups.get_mut(channel.group) {
-            group.shared.make_room();
+            group.shared.make_room(Some(number));
         }
         self.desk.shared.registry.release(number);
     }
@@ -293,6 +293,6 @@ pub(crate) fn finish_channel<T: Transport>(
     channel.finish(cause, deadline);
     if let Some(group) = desk.groups.get_mut(channel.group) {
         // Whoever waits for room waits in vain from here on.
-        group.shared.make_room();
+        group.shared.make_room(Some(channel.number));
     }
 }

@@ -147,7 +147,7 @@ impl<T: Transport> Channel<T> {
         }
         if room.waiters {
             if let Some(group) = desk.groups.get_mut(self.group) {
-                group.shared.make_room();
+                group.shared.make_room(Some(self.number));
             }
         }
         if room.notice && !planted!(desk.options(), RoomNotTold) {

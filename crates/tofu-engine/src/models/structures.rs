@@ -1,6 +1,7 @@
 //! The structures one by one: the worklist's waking, the pool, an inbox, waiting for room.
 
 use std::collections::VecDeque;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use shuttle::thread;
@@ -12,6 +13,7 @@ use crate::options::Options;
 use crate::shared::chunks::Chunks;
 use crate::shared::group::{GroupId, GroupShared};
 use crate::shared::inbox::{Delivery, Fetched, Frames, Inbox};
+use crate::shared::line::Place;
 use crate::shared::pool::{Allocation, Pool};
 use crate::shared::worklist::{Work, Worklist};
 use crate::sync::{Arc, Condvar, Mutex};
@@ -24,7 +26,7 @@ struct Poller {
 }
 
 impl Poller {
-    fn wake(&self) {
+    fn notify(&self) {
         *self.woken.lock() = true;
         self.wake.notify_one();
     }
@@ -38,10 +40,17 @@ impl Poller {
     }
 }
 
+/// A task's waker is a poller that runs nothing else.
+impl Wake for Poller {
+    fn wake(self: Arc<Poller>) {
+        self.notify();
+    }
+}
+
 fn worklist() -> (Arc<Poller>, Arc<Worklist>) {
     let poller = Arc::new(Poller::default());
     let waker = Arc::clone(&poller);
-    let worklist = Worklist::new(Box::new(move || waker.wake()), Arc::default());
+    let worklist = Worklist::new(Box::new(move || waker.notify()), Arc::default());
     (poller, Arc::new(worklist))
 }
 
@@ -121,6 +130,15 @@ fn frames(count: usize) -> Delivery {
     })
 }
 
+/// Takes everything out; how many messages it was.
+fn count(queue: &mut VecDeque<Delivery>) -> usize {
+    let messages = queue.drain(..).map(|delivery| match delivery {
+        Delivery::Frames(frames) => frames.count,
+        _ => 1,
+    });
+    messages.sum()
+}
+
 #[test]
 fn a_waiting_receiver_gets_everything_and_then_the_end() {
     explore(|| {
@@ -140,18 +158,91 @@ fn a_waiting_receiver_gets_everything_and_then_the_end() {
         let mut received = 0;
         let mut queue = VecDeque::new();
         while let (Fetched::Some, _) = inbox.fetch(&mut queue, None) {
-            received += queue
-                .drain(..)
-                .map(|delivery| match delivery {
-                    Delivery::Frames(frames) => frames.count,
-                    _ => 1,
-                })
-                .sum::<usize>();
+            received += count(&mut queue);
         }
         engine.join().unwrap();
         // An update that was taken is received; one that came too late was refused.
         let fed = usize::from(feeder.join().unwrap());
         assert_eq!(received, 3 + fed);
+    });
+}
+
+#[test]
+fn a_task_that_awaits_gets_everything_and_then_the_end() {
+    explore(|| {
+        let inbox = Arc::new(Inbox::default());
+        let engine = {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || {
+                inbox.deliver(&mut vec![frames(2)], &Chunks::default());
+                inbox.end(Status::SHUTDOWN_STARTED);
+            })
+        };
+        let feeder = {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || inbox.update(Msg::from(Message::default()), 4).is_ok())
+        };
+        // First in another task, which is then dropped: its waker must not take the wake-up along.
+        let mut queue = VecDeque::new();
+        let _ = inbox.poll_fetch(&mut queue, &Waker::from(Arc::new(Poller::default())));
+        let mut received = count(&mut queue);
+        let poller = Arc::new(Poller::default());
+        let waker = Waker::from(Arc::clone(&poller));
+        loop {
+            match inbox.poll_fetch(&mut queue, &waker) {
+                None => poller.sleep(),
+                Some((Fetched::Some, _)) => received += count(&mut queue),
+                Some(_) => break,
+            }
+        }
+        engine.join().unwrap();
+        let fed = usize::from(feeder.join().unwrap());
+        assert_eq!(received, 2 + fed);
+    });
+}
+
+/// Waits in the line until `full` is no longer so, as a future that posts does.
+fn wait_in_line(group: &Arc<GroupShared>, channel: ChannelNumber, full: &Mutex<bool>) {
+    let poller = Arc::new(Poller::default());
+    let waker = Waker::from(Arc::clone(&poller));
+    let mut place = None;
+    loop {
+        let seen = group.room_epoch();
+        if !*full.lock() {
+            return;
+        }
+        if Place::wait(&mut place, group, channel, seen, &waker) {
+            poller.sleep();
+        }
+    }
+}
+
+#[test]
+fn every_task_that_waits_for_room_hears_of_it_also_beside_one_that_gives_up() {
+    explore(|| {
+        let group = Arc::new(GroupShared::new(GroupId(1), pool_share()));
+        let full = Arc::new(Mutex::new(true));
+        let channel = ChannelNumber::new(7);
+        let core = {
+            let (group, full) = (Arc::clone(&group), Arc::clone(&full));
+            thread::spawn(move || {
+                // What becomes free elsewhere is not for them, and must not disturb.
+                group.make_room(Some(ChannelNumber::new(8)));
+                *full.lock() = false;
+                group.make_room(Some(channel));
+            })
+        };
+        let other = {
+            let (group, full) = (Arc::clone(&group), Arc::clone(&full));
+            thread::spawn(move || wait_in_line(&group, channel, &full))
+        };
+        let waker = Waker::from(Arc::new(Poller::default()));
+        let mut given_up = None;
+        Place::wait(&mut given_up, &group, channel, group.room_epoch(), &waker);
+        drop(given_up);
+        wait_in_line(&group, channel, &full);
+        core.join().unwrap();
+        other.join().unwrap();
     });
 }
 
@@ -164,7 +255,7 @@ fn whoever_waits_for_room_hears_of_it() {
             let (group, full) = (Arc::clone(&group), Arc::clone(&full));
             thread::spawn(move || {
                 *full.lock() = false;
-                group.make_room();
+                group.make_room(None);
             })
         };
         loop {

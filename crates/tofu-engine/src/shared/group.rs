@@ -1,12 +1,14 @@
 //! What the engine and the application share of one channel group: its inbox, its share of the
 //! pool, and how its destruction stands.
 
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use tofu_msg::Origin;
+use tofu_msg::{ChannelNumber, Origin};
 
 use crate::msg::{Msg, Report};
 use crate::shared::inbox::{Delivery, Inbox};
+use crate::shared::line::{Line, Ticket};
 use crate::shared::pool::ShareIndex;
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 
@@ -80,9 +82,17 @@ pub(crate) struct GroupShared {
     destroyed: AtomicBool,
     destruction: Mutex<Destruction>,
     finished: Condvar,
-    /// Raised whenever a send queue of the group that somebody waits for has room again.
-    room: Mutex<u64>,
+    room: Mutex<Room>,
     room_made: Condvar,
+}
+
+/// Waiting for room in the group's send queues.
+#[derive(Debug, Default)]
+struct Room {
+    /// Raised whenever a send queue that somebody waits for has room again.
+    epoch: u64,
+    /// The tasks that wait. (Threads wait at `room_made`.)
+    line: Line,
 }
 
 #[derive(Debug, Default)]
@@ -122,18 +132,18 @@ impl GroupShared {
 
     /// How often room has been made so far: to be asked before a post that may have to wait.
     pub(crate) fn room_epoch(&self) -> u64 {
-        *self.room.lock()
+        self.room.lock().epoch
     }
 
     /// Waits until room is made after `seen`; `false` when it was not by `deadline`.
     pub(crate) fn wait_for_room(&self, seen: u64, deadline: Option<Instant>) -> bool {
-        let mut epoch = self.room.lock();
-        while *epoch == seen {
+        let mut room = self.room.lock();
+        while room.epoch == seen {
             match deadline {
-                None => self.room_made.wait(&mut epoch),
+                None => self.room_made.wait(&mut room),
                 Some(deadline) => {
-                    if self.room_made.wait_until(&mut epoch, deadline).timed_out() {
-                        return *epoch != seen;
+                    if self.room_made.wait_until(&mut room, deadline).timed_out() {
+                        return room.epoch != seen;
                     }
                 }
             }
@@ -141,10 +151,40 @@ impl GroupShared {
         true
     }
 
-    /// Tells those who wait for room to try again: there is some, or there never will be.
-    pub(crate) fn make_room(&self) {
-        *self.room.lock() += 1;
+    /// Enters a task in the line of those who wait for room in a channel's send queue, unless room
+    /// has been made after `seen`.
+    pub(crate) fn enter_line(
+        &self,
+        channel: ChannelNumber,
+        ticket: Option<Ticket>,
+        seen: u64,
+        waker: &Waker,
+    ) -> Option<Ticket> {
+        let mut room = self.room.lock();
+        if room.epoch != seen {
+            return None;
+        }
+        let (ticket, old) = room.line.enter(channel, ticket, waker);
+        drop(room);
+        drop(old);
+        Some(ticket)
+    }
+
+    /// Takes a task out of the line.
+    pub(crate) fn leave_line(&self, channel: ChannelNumber, ticket: Ticket) {
+        let waker = self.room.lock().line.leave(channel, ticket);
+        drop(waker);
+    }
+
+    /// Tells those who wait for room in a channel's send queue, or in any, to try again: there is
+    /// some, or there never will be.
+    pub(crate) fn make_room(&self, channel: Option<ChannelNumber>) {
+        let mut room = self.room.lock();
+        room.epoch += 1;
+        let tasks = room.line.take(channel);
+        drop(room);
         self.room_made.notify_all();
+        tasks.into_iter().for_each(Waker::wake);
     }
 
     /// The core has closed the group's last channel.

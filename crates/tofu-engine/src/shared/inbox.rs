@@ -1,10 +1,11 @@
 //! A group's inbox: what the engine has delivered and the application has not yet received.
 //!
 //! The core adds a turn's deliveries under one lock with at most one notification; the receiving
-//! thread swaps the whole queue out and takes it apart by itself. Limits bind what the
+//! thread or task swaps the whole queue out and takes it apart by itself. Limits bind what the
 //! core adds from peers (it asks for room first); notices and returned messages always pass.
 
 use std::collections::VecDeque;
+use std::task::Waker;
 use std::time::Instant;
 
 use tofu_msg::{Origin, Status};
@@ -94,6 +95,9 @@ struct State {
     /// Set when the engine has stopped; the queue is handed out first.
     ended: Option<Status>,
     receiver_waits: bool,
+    /// The task that found nothing and is to be polled again. It stands under this lock, so an inbox
+    /// that nobody awaits costs no access more.
+    waker: Option<Waker>,
     /// The core found the inbox full and waits to be told.
     starved: bool,
 }
@@ -171,9 +175,13 @@ impl Inbox {
     fn notify(&self, mut state: crate::sync::MutexGuard<'_, State>) {
         self.filled.store(true, Ordering::Relaxed);
         let waits = std::mem::take(&mut state.receiver_waits);
+        let waker = state.waker.take();
         drop(state);
         if waits {
             self.arrived.notify_one();
+        }
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -204,15 +212,8 @@ impl Inbox {
     ) -> (Fetched, bool) {
         let mut state = self.state.lock();
         loop {
-            if !state.queue.is_empty() {
-                std::mem::swap(&mut state.queue, empty);
-                (state.load, state.updates) = (Load::default(), 0);
-                self.filled.store(state.ended.is_some(), Ordering::Relaxed);
-                let starved = std::mem::take(&mut state.starved);
-                return (Fetched::Some, starved);
-            }
-            if let Some(status) = state.ended {
-                return (Fetched::Ended(status), false);
+            if let Some(fetched) = self.take_out(&mut state, empty) {
+                return fetched;
             }
             state.receiver_waits = true;
             let timed_out = match deadline {
@@ -227,6 +228,47 @@ impl Inbox {
                 return (Fetched::Nothing, false);
             }
         }
+    }
+
+    /// Like `fetch`, but does not wait: where there is nothing, `waker` is woken once there is. Only
+    /// the last waker is kept.
+    pub(crate) fn poll_fetch(
+        &self,
+        empty: &mut VecDeque<Delivery>,
+        waker: &Waker,
+    ) -> Option<(Fetched, bool)> {
+        let mut state = self.state.lock();
+        let fetched = self.take_out(&mut state, empty);
+        let old = match &state.waker {
+            _ if fetched.is_some() => state.waker.take(),
+            Some(known) if known.will_wake(waker) => None,
+            _ => state.waker.replace(waker.clone()),
+        };
+        drop(state);
+        // With it a whole task may be dropped, and whatever that holds: not under the lock.
+        drop(old);
+        fetched
+    }
+
+    /// Nobody awaits anything here any more.
+    pub(crate) fn forget_waker(&self) {
+        let waker = self.state.lock().waker.take();
+        drop(waker);
+    }
+
+    /// Swaps the queue for the caller's empty one, or tells of the end; nothing if there is neither.
+    fn take_out(
+        &self,
+        state: &mut State,
+        empty: &mut VecDeque<Delivery>,
+    ) -> Option<(Fetched, bool)> {
+        if state.queue.is_empty() {
+            return state.ended.map(|status| (Fetched::Ended(status), false));
+        }
+        std::mem::swap(&mut state.queue, empty);
+        (state.load, state.updates) = (Load::default(), 0);
+        self.filled.store(state.ended.is_some(), Ordering::Relaxed);
+        Some((Fetched::Some, std::mem::take(&mut state.starved)))
     }
 
     /// Empties the inbox of a group that is gone: the queue, to be counted and dropped outside.

@@ -7,9 +7,11 @@ pub(crate) mod chunks;
 pub(crate) mod group;
 pub(crate) mod idle;
 pub(crate) mod inbox;
+pub(crate) mod line;
 pub(crate) mod outbox;
 pub(crate) mod pool;
 pub(crate) mod post;
+pub(crate) mod post_async;
 pub(crate) mod receiver;
 pub(crate) mod registry;
 pub(crate) mod send_budget;
@@ -137,7 +139,7 @@ impl Shared {
         self.ended.store(true, Ordering::SeqCst);
         for group in groups.alive.values() {
             group.inbox.end(status);
-            group.make_room();
+            group.make_room(None);
             group.engine_ended();
         }
         drop(groups);

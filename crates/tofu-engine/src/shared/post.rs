@@ -54,14 +54,14 @@ impl Shared {
         }
     }
 
-    fn count_refusal(&self, error: &PostError) {
+    pub(crate) fn count_refusal(&self, error: &PostError) {
         self.counters.posts_refused.increment_shared();
         if error.kind() == PostErrorKind::QueueFull {
             self.counters.posts_refused_queue_full.increment_shared();
         }
     }
 
-    fn try_post(
+    pub(crate) fn try_post(
         &self,
         group: &Arc<GroupShared>,
         msg: Msg,

@@ -1,9 +1,10 @@
 //! The receiving end of a group: takes deliveries out of the inbox and builds messages of them.
 //!
-//! Owned by the one thread that receives. What it has taken out in one go it hands out without
+//! Owned by the one thread or task that receives. What it has taken out in one go it hands out without
 //! another look at the inbox.
 
 use std::collections::VecDeque;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tofu_msg::{FrameRef, Origin, Parse, Status};
@@ -14,6 +15,10 @@ use crate::shared::group::{GroupShared, Leftovers};
 use crate::shared::idle::{IdleStrategy, Spinner};
 use crate::shared::inbox::{Delivery, Fetched, Frames, Inbox};
 
+/// So many messages a task gets without being asked to give way once: it must not keep others from
+/// their thread for as long as messages come.
+const STREAK: u32 = 128;
+
 /// What has been taken out of the inbox and not yet handed out.
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -23,6 +28,8 @@ pub(crate) struct Receiver {
     /// How many there were; the pool hears of them when all are handed out.
     begun: usize,
     spinner: Spinner,
+    /// Messages handed to a task since it last had to wait or to give way.
+    streak: u32,
 }
 
 impl Receiver {
@@ -32,6 +39,7 @@ impl Receiver {
             current: Frames::default(),
             begun: 0,
             spinner: Spinner::new(idle),
+            streak: 0,
         }
     }
 
@@ -61,6 +69,38 @@ impl Receiver {
                 return Ok(Some(msg));
             }
             now = Instant::now();
+        }
+    }
+
+    /// The next message; where there is none, the task is woken once there is. Never looks again and
+    /// again, as a thread that waits does.
+    pub(crate) fn poll_receive(
+        &mut self,
+        shared: &Shared,
+        group: &GroupShared,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Msg, Status>> {
+        if self.streak == STREAK {
+            self.streak = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        loop {
+            if let Some(msg) = self.next_taken(shared, group) {
+                self.streak += 1;
+                return Poll::Ready(Ok(msg));
+            }
+            let fetched = group.inbox.poll_fetch(&mut self.taken, context.waker());
+            let Some((fetched, starved)) = fetched else {
+                self.streak = 0;
+                return Poll::Pending;
+            };
+            if starved {
+                shared.worklist.add(|work| work.inbox_room.push(group.id));
+            }
+            if let Fetched::Ended(status) = fetched {
+                return Poll::Ready(Err(status));
+            }
         }
     }
 
