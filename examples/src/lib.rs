@@ -1,9 +1,10 @@
-//! What `echo` and `send_file` share: opening and closing a channel when one waits for each step.
+//! What the examples share: opening and closing a channel when one waits for each step.
 //!
 //! `first_server` and `first_client` do the same by hand, and are the place to learn it. Every wait
 //! here has a limit, and whatever the engine reports instead of what was expected is an error.
 
 use std::error::Error;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tofu::prelude::*;
@@ -13,6 +14,27 @@ pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How long any single step may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Any free port of this machine.
+#[must_use]
+pub fn any_port() -> Endpoint {
+    Address::tcp_server("127.0.0.1", 0).into_endpoint()
+}
+
+/// A Unix domain socket in the folder for temporary files that no other process uses.
+#[must_use]
+pub fn temporary_socket(name: &str) -> Endpoint {
+    let name = format!("tofu-{name}-{}.sock", std::process::id());
+    Address::uds_server(std::env::temp_dir().join(name)).into_endpoint()
+}
+
+/// Waits for a thread and hands out what it returned.
+///
+/// # Errors
+/// The thread's own, or that it panicked.
+pub fn joined<T>(thread: JoinHandle<Outcome<T>>) -> Outcome<T> {
+    thread.join().map_err(|_| "a thread panicked")?
+}
 
 /// Listens, and returns the address with the port that the system chose.
 ///

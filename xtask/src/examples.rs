@@ -20,6 +20,9 @@ use crate::process::{self, Process};
 use crate::report::Report;
 use crate::{metadata, workspace};
 
+/// The list of examples for readers.
+const README: &str = "examples/README.md";
+
 /// The built programs by name.
 type Programs = BTreeMap<String, PathBuf>;
 
@@ -28,7 +31,13 @@ pub(crate) fn run(deadline: Deadline) -> Report {
     let built = build(deadline);
     match &built {
         Err(error) => report.add("build", Err(anyhow::anyhow!("{error:#}"))),
-        Ok(programs) => report.add_findings("every example is run", &unnamed(RUNS, programs)),
+        Ok(programs) => {
+            report.add_findings("every example is run", &unnamed(RUNS, programs));
+            match std::fs::read_to_string(workspace::root().join(README)) {
+                Err(error) => report.add(README, Err(error.into())),
+                Ok(text) => report.add_findings(README, &wrongly_listed(&text, programs)),
+            }
+        }
     }
     for run in RUNS {
         match &built {
@@ -82,6 +91,22 @@ fn unnamed(runs: &[Run], programs: &Programs) -> Vec<String> {
     unnamed
         .map(|name| format!("{name}: built, but not in the table of runs"))
         .collect()
+}
+
+/// The programs that have no row in the list for readers, and the rows of no program. A row begins
+/// with the program's name: "| `echo` | ...".
+fn wrongly_listed(readme: &str, programs: &Programs) -> Vec<String> {
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rows: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let unlisted = programs
+        .keys()
+        .filter(|name| !rows.contains(&name.as_str()))
+        .map(|name| format!("{name}: not in the list"));
+    let strange = rows
+        .iter()
+        .filter(|name| !programs.contains_key(**name))
+        .map(|name| format!("{name}: in the list, but not built"));
+    unlisted.chain(strange).collect()
 }
 
 /// Starts the programs of one run and waits for all; dropping them on an error kills them.
@@ -292,6 +317,15 @@ mod tests {
         static NAMES_IT: Run = of(&[shell(&[], &[])], LONG);
         assert_eq!(unnamed(&[], &programs()).len(), 1);
         assert!(unnamed(std::slice::from_ref(&NAMES_IT), &programs()).is_empty());
+    }
+
+    #[test]
+    fn the_list_for_readers_has_each_program_and_no_other() {
+        assert!(wrongly_listed("# `x`\n| `sh` | says |\n", &programs()).is_empty());
+        assert_eq!(
+            wrongly_listed("| `csh` | says |\n", &programs()),
+            ["sh: not in the list", "csh: in the list, but not built"]
+        );
     }
 
     #[test]

@@ -42,6 +42,15 @@ const fn alone(name: &'static str, must_print: &'static [&'static str]) -> Progr
     }
 }
 
+/// A run of one program that takes no arguments.
+const fn run_alone(name: &'static str, programs: &'static [Program]) -> Run {
+    Run {
+        name,
+        programs,
+        limit: Duration::from_secs(20),
+    }
+}
+
 /// All runs.
 pub(super) const RUNS: &[Run] = &[
     Run {
@@ -118,4 +127,74 @@ pub(super) const RUNS: &[Run] = &[
         ],
         limit: Duration::from_secs(30),
     },
+    run_alone(
+        "update_receiver",
+        &[alone(
+            "update_receiver",
+            &[
+                "primes below 80000: 7837",
+                "the workers reported 8 answers, then the service was woken to end",
+            ],
+        )],
+    ),
+    run_alone(
+        "backpressure",
+        &[alone(
+            "backpressure",
+            &[
+                "was refused: queue_full",
+                "with the notice: 20000 messages arrived in order",
+                "with post_timeout: 20000 messages arrived in order",
+            ],
+        )],
+    ),
+    run_alone(
+        "graceful_close",
+        &[alone(
+            "graceful_close",
+            &[
+                "one says Bye: it knows (confirmed), the other knows (success)",
+                "both say Bye at once: both know (confirmed)",
+                "came back",
+                "group destroyed with 2 s of grace: complete, 0 of 1000",
+                "engine shut down with 2 s of grace: complete, 0 of 1000",
+                "the peers received 1000 and 1000 of them",
+            ],
+        )],
+    ),
+    run_alone(
+        "streaming",
+        &[alone(
+            "streaming",
+            &[
+                "up:   answered by \"32000000 bytes in 1000 parts\"",
+                "down: 32000000 bytes in 1000 parts",
+                "both: 32000000 bytes in 1000 parts, in capitals",
+            ],
+        )],
+    ),
+    run_alone(
+        "progress",
+        &[alone(
+            "progress",
+            &[
+                "short:  75 %",
+                "short: 9592 primes",
+                "long:  90 %",
+                "long: 25997 primes",
+                "both jobs told 12 times",
+            ],
+        )],
+    ),
+    run_alone(
+        "many_clients",
+        &[alone(
+            "many_clients",
+            &[
+                "200 clients connected",
+                "4000 payments made, every balance is right",
+                "200 clients left in good order",
+            ],
+        )],
+    ),
 ];
