@@ -6,6 +6,15 @@
 //! and can be tested without waiting. They must use nothing of the engine that a program could not
 //! use itself.
 
+mod calls;
+mod deadlines;
 mod post;
+#[cfg(test)]
+mod testing;
 
+pub use self::calls::{
+    Answer, CallError, CallErrorKind, CallEvent, CallFailure, CallFailureKind, CallId, Caller,
+    Calls, Dispatcher, PendingCall, RequestFate,
+};
+pub use self::deadlines::time_to_next;
 pub use self::post::Post;

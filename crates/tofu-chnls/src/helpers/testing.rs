@@ -1,0 +1,101 @@
+//! What the helpers' unit tests need: a stand-in to post to, messages as a peer sends them, and
+//! messages of a real engine, relabelled. No test here waits.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use tofu_addr::Address;
+use tofu_msg::{BinaryHeader, ChannelNumber, Message, MessageId, OpCode, Origin};
+
+use super::Post;
+use crate::{Ampe, ChannelGroup, Incoming, Msg, Notice, Options, PostError, Reactor};
+
+/// Takes every message, and gives Hellos the channels 1, 2, 3...
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    posted: RefCell<Vec<Msg>>,
+    hellos: RefCell<u16>,
+}
+
+impl Desk {
+    /// What was posted since the last look.
+    pub(super) fn take(&self) -> Vec<Msg> {
+        self.posted.take()
+    }
+}
+
+impl Post for Desk {
+    fn post(&self, mut message: Msg) -> Result<BinaryHeader, PostError> {
+        if message.op_code() == OpCode::HelloRequest {
+            *self.hellos.borrow_mut() += 1;
+            message.set_channel_number(ChannelNumber::new(*self.hellos.borrow()));
+        }
+        let header = message.header();
+        self.posted.borrow_mut().push(message);
+        Ok(header)
+    }
+}
+
+/// A message of the peer's program.
+pub(super) fn from_peer(op_code: OpCode, channel: ChannelNumber, id: MessageId) -> Msg {
+    let mut message = Message::new(op_code);
+    message.set_channel_number(channel);
+    message.set_message_id(id);
+    message.set_origin(Origin::Peer);
+    message.into()
+}
+
+/// The last word of an engine on a channel that was never connected.
+pub(super) fn closed(channel: ChannelNumber) -> Msg {
+    let mut message = failed_connection(|notice| matches!(notice, Notice::ChannelClosed(_)));
+    message.set_channel_number(channel);
+    message
+}
+
+/// A Request that an engine gives back unsent.
+pub(super) fn returned(channel: ChannelNumber, id: MessageId) -> Msg {
+    let mut message = failed_connection(|notice| *notice == Notice::Returned);
+    message.set_channel_number(channel);
+    message.set_message_id(id);
+    message
+}
+
+/// A post that an engine refuses, for it has ended.
+pub(super) struct Ended(ChannelGroup);
+
+impl Ended {
+    pub(super) fn new() -> Ended {
+        let engine = Reactor::start(Options::default()).unwrap();
+        let group = engine.create().unwrap();
+        engine.shutdown(Duration::ZERO);
+        Ended(group)
+    }
+}
+
+impl Post for Ended {
+    fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
+        self.0.post(message)
+    }
+}
+
+/// The wanted one of what an engine says about a connection to nowhere with a Request behind it.
+fn failed_connection(wanted: impl Fn(&Notice) -> bool) -> Msg {
+    let engine = Reactor::start(Options::default()).unwrap();
+    let mut group = engine.create().unwrap();
+    let mut hello = engine.message().unwrap();
+    Address::uds_client("/no/such/folder/socket")
+        .format(&mut hello)
+        .unwrap();
+    let channel = group.post(hello).unwrap().channel_number;
+    let mut request = engine.message().unwrap();
+    request.set_channel_number(channel);
+    group.post(request).unwrap();
+    loop {
+        let message = group.wait_receive(Duration::from_secs(10)).unwrap();
+        if let Incoming::Engine(notice, message) = Incoming::from(message.unwrap()) {
+            if wanted(&notice) {
+                return message;
+            }
+        }
+    }
+}
