@@ -12,7 +12,10 @@ use tofu_msg::BinaryHeader;
 /// is queued and reports what was not.
 #[derive(Debug)]
 pub struct ChannelGroup {
-    group: Group,
+    pub(crate) group: Group,
+    /// As a stream it has said that the engine failed, and ends.
+    #[cfg(feature = "async")]
+    pub(crate) failure_told: bool,
 }
 
 impl ChannelGroup {
@@ -86,7 +89,11 @@ impl ChannelGroup {
 
 impl From<Group> for ChannelGroup {
     fn from(group: Group) -> ChannelGroup {
-        ChannelGroup { group }
+        ChannelGroup {
+            group,
+            #[cfg(feature = "async")]
+            failure_told: false,
+        }
     }
 }
 
@@ -95,7 +102,7 @@ impl From<Group> for ChannelGroup {
 /// It does not keep the group or the engine alive: when they are gone it says so.
 #[derive(Debug, Clone)]
 pub struct Poster {
-    sender: GroupSender,
+    pub(crate) sender: GroupSender,
 }
 
 impl Poster {

@@ -5,14 +5,14 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tofu_msg::{BinaryHeader, Message, Origin, Status};
+use tofu_msg::{BinaryHeader, ChannelNumber, Message, Origin, Status};
 
 use crate::error::{EngineError, PostError, PostErrorKind};
 use crate::msg::Msg;
 use crate::shared::Shared;
 use crate::shared::group::{DestroyReport, GroupShared, Leftovers};
 use crate::shared::outbox::ChannelInfo;
-use crate::shared::post_async::PostAsync;
+use crate::shared::post_async::{PostAsync, Reserve};
 use crate::shared::receiver::Receiver;
 use crate::sync::Arc;
 
@@ -198,6 +198,11 @@ impl GroupSender {
     /// Like [`post`](GroupSender::post), but where the send queue is full the task waits for room.
     pub fn post_async(&self, message: Msg) -> PostAsync<'_> {
         PostAsync::new(self, message)
+    }
+
+    /// Waits as a task for room for a message whose frame is at most so many bytes long.
+    pub fn reserve(&self, channel: ChannelNumber, frame_len: usize) -> Reserve<'_> {
+        Reserve::new(self, channel, frame_len)
     }
 
     /// The group's channels as they stand now.

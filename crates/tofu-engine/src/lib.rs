@@ -52,5 +52,5 @@ pub use crate::shared::group::DestroyReport;
 pub use crate::shared::idle::IdleStrategy;
 pub use crate::shared::outbox::{ChannelInfo, ChannelState};
 pub use crate::shared::pool::Allocation;
-pub use crate::shared::post_async::PostAsync;
+pub use crate::shared::post_async::{Permit, PostAsync, Reserve};
 pub use crate::shared::stats::{ChannelCounts, Stats};

@@ -5,8 +5,10 @@
 //! nothing is ever posted behind a channel's last word or to a number in its next life.
 
 mod look;
+mod reserve;
 
 pub use look::{ChannelInfo, ChannelState};
+pub(crate) use reserve::Reservation;
 
 use tofu_addr::Address;
 use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, OpType};
@@ -83,11 +85,13 @@ impl Taken {
 }
 
 /// Invariants: `queued_messages`/`queued_bytes` count what was posted and not wholly handed to the
-/// kernel, wherever it is; `listed` is set while the number stands in the worklist; `outgoing` is
+/// kernel, wherever it is, and what is reserved; `listed` is set while the number stands in the worklist; `outgoing` is
 /// empty unless the phase is `Open` or `Closing`.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     phase: Phase,
+    /// How often the number has been given out.
+    life: u64,
     role: Role,
     group: Option<GroupId>,
     token: Option<Token>,
@@ -128,6 +132,8 @@ pub(crate) enum WhenFull {
     Refuse,
     /// It waits and tries again.
     Wait,
+    /// It has room of its own, and is refused only for what goes beyond that.
+    Reserved(Reservation),
 }
 
 /// What posting a frame asks the caller to do once the lock is released.
@@ -144,6 +150,7 @@ impl Outbox {
     pub(crate) fn open(&mut self, role: Role, group: GroupId, token: Option<Token>) {
         *self = Outbox {
             phase: Phase::Open,
+            life: self.life + 1,
             role,
             group: Some(group),
             token,
@@ -160,7 +167,17 @@ impl Outbox {
         limits: (&Options, &SendBudget),
         when_full: WhenFull,
     ) -> Result<(), PostErrorKind> {
-        let op_code = header.op_code;
+        let frame = (header.channel_number, header.op_code, header.frame_len());
+        self.admit_frame(frame, group, limits, when_full)
+    }
+
+    fn admit_frame(
+        &mut self,
+        (number, op_code, frame_len): (ChannelNumber, OpCode, usize),
+        group: GroupId,
+        limits: (&Options, &SendBudget),
+        when_full: WhenFull,
+    ) -> Result<(), PostErrorKind> {
         if self.phase == Phase::Vacant {
             return Err(PostErrorKind::InvalidChannelNumber);
         }
@@ -172,14 +189,17 @@ impl Outbox {
         if self.phase != Phase::Open {
             return Err(PostErrorKind::ChannelClosed);
         }
-        if op_code != OpCode::ByeSignal && self.is_full(header.frame_len(), limits) {
+        if self.has_reserved(frame_len, when_full)? {
+            return Ok(());
+        }
+        if op_code != OpCode::ByeSignal && self.is_full(frame_len, limits) {
             let noted = self.refused || self.waited_for;
             match when_full {
-                WhenFull::Refuse => self.refused = true,
+                WhenFull::Refuse | WhenFull::Reserved(_) => self.refused = true,
                 WhenFull::Wait => self.waited_for = true,
             }
             if !noted {
-                limits.1.refuse(header.channel_number);
+                limits.1.refuse(number);
             }
             return Err(PostErrorKind::QueueFull);
         }

@@ -249,7 +249,7 @@ impl Shared {
     }
 
     /// A channel that is closed because the engine is stopping is told as that.
-    fn refine(&self, kind: PostErrorKind) -> PostErrorKind {
+    pub(crate) fn refine(&self, kind: PostErrorKind) -> PostErrorKind {
         let gone = matches!(
             kind,
             PostErrorKind::ChannelClosed | PostErrorKind::ShutdownStarted

@@ -45,6 +45,11 @@ impl SendBudget {
         self.refused.lock().push(number);
     }
 
+    /// Whether a channel was refused since they were last looked at.
+    pub(crate) fn has_refused(&self) -> bool {
+        !self.refused.lock().is_empty()
+    }
+
     /// The channels that were refused, if a good part of the budget is free again.
     pub(crate) fn take_refused(&self) -> Vec<ChannelNumber> {
         if self.queued.load(Ordering::Relaxed) > self.limit / 2 {

@@ -45,7 +45,7 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
             /// Channels as they stand now.
             pub channels: ChannelCounts,
-            /// Messages posted and not wholly handed to the kernel.
+            /// Messages posted and not wholly handed to the kernel, and those that room is reserved for.
             pub queued_messages: usize,
             /// Their bytes.
             pub queued_bytes: usize,

@@ -28,6 +28,9 @@ pub(crate) struct Work {
     pub(crate) inbox_room: Vec<GroupId>,
     /// The pool has room again.
     pub(crate) pool_room: bool,
+    /// Room in a send queue that was set aside has been given back; the turn looks at all who were
+    /// refused.
+    pub(crate) send_room: bool,
     /// Groups to be destroyed.
     pub(crate) destroy: Vec<Arc<GroupShared>>,
     /// The engine is to stop, with so much time to flush.
@@ -48,6 +51,7 @@ impl Work {
             && self.read_to_end.is_empty()
             && self.inbox_room.is_empty()
             && !self.pool_room
+            && !self.send_room
             && self.destroy.is_empty()
             && self.shutdown.is_none()
     }
@@ -59,6 +63,7 @@ impl Work {
         self.read_to_end.clear();
         self.inbox_room.clear();
         self.pool_room = false;
+        self.send_room = false;
         self.destroy.clear();
         self.shutdown = None;
     }

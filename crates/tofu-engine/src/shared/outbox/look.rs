@@ -31,7 +31,7 @@ pub struct ChannelInfo {
     pub state: ChannelState,
     /// Who is at the other end, once connected.
     pub peer: Option<PeerInfo>,
-    /// Messages posted and not wholly handed to the kernel.
+    /// Messages posted and not wholly handed to the kernel, and those that room is reserved for.
     pub queued_messages: usize,
     /// Their bytes.
     pub queued_bytes: usize,
