@@ -7,14 +7,16 @@
 mod table;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
+use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use self::table::{Program, RUNS, Run};
+use self::table::{Program, RUNS, Run, Typed};
 use crate::deadline::Deadline;
 use crate::process::{self, Process};
 use crate::report::Report;
@@ -122,14 +124,35 @@ fn run_together(run: &Run, programs: &Programs, deadline: Deadline) -> Result<()
         }
         started.push(running);
     }
-    // The last one first: it is the one that uses the others.
-    started.into_iter().rev().try_for_each(Running::finish)
+    finish_together(started)
+}
+
+/// Waits for all at the same time, for one may wait for what another is to type.
+fn finish_together(started: Vec<Running>) -> Result<()> {
+    thread::scope(|scope| {
+        let waiting: Vec<_> = started
+            .into_iter()
+            .map(|running| scope.spawn(|| running.finish()))
+            .collect();
+        // The last one first: it is the one that uses the others.
+        waiting
+            .into_iter()
+            .rev()
+            .try_for_each(|finish| match finish.join() {
+                Ok(outcome) => outcome,
+                Err(_) => bail!("a thread that waits for a program panicked"),
+            })
+    })
 }
 
 /// A program that was started, and what it has printed so far.
 struct Running {
     program: &'static Program,
     process: Process,
+    /// Open until all is typed that ends with the end of input, or the program has ended.
+    input: Option<ChildStdin>,
+    /// What is still to be typed.
+    types: &'static [Typed],
     lines: Receiver<String>,
     printed: Vec<String>,
     deadline: Deadline,
@@ -152,11 +175,16 @@ impl Running {
             .map(|text| text.replace("{announced}", announced));
         let mut command = Command::new(path);
         command.args(arguments).stdout(Stdio::piped());
-        let mut process = Process::start(&mut command, deadline)?;
+        let mut process = match program.types {
+            [] => Process::start(&mut command, deadline)?,
+            _ => Process::start_to_type(&mut command, deadline)?,
+        };
         let lines = process.lines()?;
         Ok(Running {
             program,
+            input: process.input(),
             process,
+            types: program.types,
             lines,
             printed: Vec::new(),
             deadline,
@@ -171,8 +199,27 @@ impl Running {
         if let Some(line) = &line {
             println!("{name}: {line}");
             self.printed.push(line.clone());
+            self.type_behind(line)?;
         }
         Ok(line)
+    }
+
+    /// Types what is to be typed when that line has come.
+    fn type_behind(&mut self, printed: &str) -> Result<()> {
+        let [next, rest @ ..] = self.types else {
+            return Ok(());
+        };
+        if printed.contains(next.when) {
+            self.types = rest;
+            match (next.line, &mut self.input) {
+                (Some(line), Some(input)) => {
+                    println!("{} is told: {line}", self.program.name);
+                    writeln!(input, "{line}").context("it does not read its input")?;
+                }
+                _ => self.input = None,
+            }
+        }
+        Ok(())
     }
 
     fn wait_for_announcement(&mut self, prefix: &str) -> Result<String> {
@@ -221,6 +268,7 @@ mod tests {
             name: "sh",
             arguments,
             announces: None,
+            types: &[],
             must_print,
         }
     }
@@ -265,6 +313,7 @@ mod tests {
                     name: "sh",
                     arguments: &["-c", "echo starting; echo ready at 42"],
                     announces: Some("ready at "),
+                    types: &[],
                     must_print: &["starting"],
                 },
                 shell(&["-c", "echo got {announced}"], &["got 42"]),
@@ -276,12 +325,38 @@ mod tests {
                 name: "sh",
                 arguments: &["-c", "echo starting"],
                 announces: Some("ready at "),
+                types: &[],
                 must_print: &[],
             }],
             LONG,
         );
         assert_eq!(outcome(&PAIR), Ok(()));
         assert!(outcome(&MUTE).unwrap_err().contains("ended without a line"));
+    }
+
+    #[test]
+    fn what_is_to_be_typed_is_typed_behind_its_line() {
+        const SCRIPT: &str = "echo ready; read a; echo got $a; read b || echo no more";
+        static TALKS: Run = of(
+            &[Program {
+                name: "sh",
+                arguments: &["-c", SCRIPT],
+                announces: None,
+                types: &[
+                    Typed {
+                        when: "ready",
+                        line: Some("one"),
+                    },
+                    Typed {
+                        when: "got one",
+                        line: None,
+                    },
+                ],
+                must_print: &["got one", "no more"],
+            }],
+            LONG,
+        );
+        assert_eq!(outcome(&TALKS), Ok(()));
     }
 
     #[test]
@@ -301,6 +376,7 @@ mod tests {
                 name: "absent",
                 arguments: &[],
                 announces: None,
+                types: &[],
                 must_print: &[],
             }],
             LONG,

@@ -6,7 +6,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -97,10 +97,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the command with no input, as the leader of a new process group.
     pub(crate) fn start(command: &mut Command, deadline: Deadline) -> Result<Process> {
+        Process::start_with(command, Stdio::null(), deadline)
+    }
+
+    /// The same with an input that [`Process::input`] hands out.
+    pub(crate) fn start_to_type(command: &mut Command, deadline: Deadline) -> Result<Process> {
+        Process::start_with(command, Stdio::piped(), deadline)
+    }
+
+    fn start_with(command: &mut Command, input: Stdio, deadline: Deadline) -> Result<Process> {
         let name = describe(command);
         // Held from before the start, so that the signal thread sees every group.
         let mut groups = running();
-        let child = command.stdin(Stdio::null()).process_group(0).spawn();
+        let child = command.stdin(input).process_group(0).spawn();
         let child = child.with_context(|| format!("cannot start `{name}`"))?;
         let group = Pid::from_child(&child);
         groups.push(group);
@@ -112,6 +121,11 @@ impl Process {
             deadline,
             is_reaped: false,
         })
+    }
+
+    /// Where to type. Once only, and only if it was started so; dropping it ends the input.
+    pub(crate) fn input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// The lines of the child's output as they come. Once only, and only if it was piped.

@@ -28,8 +28,27 @@ pub(super) struct Program {
     /// `listening on ` where it prints `listening on tcp|127.0.0.1|40123`. What follows, up to the
     /// end of the line, goes to the later programs.
     pub(super) announces: Option<&'static str>,
+    /// What is typed into it, in this order. Without any it has no input.
+    pub(super) types: &'static [Typed],
     /// Each of these must be a part of some line of its output.
     pub(super) must_print: &'static [&'static str],
+}
+
+/// Something to type when the program has printed a line that contains a text.
+#[derive(Debug)]
+pub(super) struct Typed {
+    pub(super) when: &'static str,
+    /// The line; `None` ends the input.
+    pub(super) line: Option<&'static str>,
+}
+
+const fn typed(when: &'static str, line: &'static str) -> Typed {
+    let line = Some(line);
+    Typed { when, line }
+}
+
+const fn end_of_input(when: &'static str) -> Typed {
+    Typed { when, line: None }
 }
 
 /// A program that takes no arguments and needs no other.
@@ -38,6 +57,7 @@ const fn alone(name: &'static str, must_print: &'static [&'static str]) -> Progr
         name,
         arguments: &[],
         announces: None,
+        types: &[],
         must_print,
     }
 }
@@ -77,12 +97,14 @@ pub(super) const RUNS: &[Run] = &[
                 name: "first_server",
                 arguments: &["tcp|127.0.0.1|0", "--once"],
                 announces: Some("listening on "),
+                types: &[],
                 must_print: &["hello from", "question 3", "left in good order"],
             },
             Program {
                 name: "first_client",
                 arguments: &["{announced}"],
                 announces: None,
+                types: &[],
                 must_print: &[
                     "connected to",
                     "question 3 -> question 3",
@@ -99,12 +121,14 @@ pub(super) const RUNS: &[Run] = &[
                 name: "first_server",
                 arguments: &["tcp|localhost|0", "--once"],
                 announces: Some("listening on "),
+                types: &[],
                 must_print: &["hello from", "question 3", "left in good order"],
             },
             Program {
                 name: "first_client",
                 arguments: &["{announced}"],
                 announces: None,
+                types: &[],
                 must_print: &[
                     "connected to",
                     "question 3 -> question 3",
@@ -122,6 +146,7 @@ pub(super) const RUNS: &[Run] = &[
                 name: "send_file",
                 arguments: &["--uds"],
                 announces: None,
+                types: &[],
                 must_print: &["over uds|", "both sides have the same file"],
             },
         ],
@@ -197,4 +222,93 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
+    Run {
+        name: "print_server with a worker for each language",
+        programs: &[
+            Program {
+                name: "print_server",
+                arguments: &["server", "tcp|127.0.0.1|0"],
+                announces: Some("serving on "),
+                types: &[],
+                must_print: &[
+                    "a worker for PostScript",
+                    "a worker for PCL",
+                    "job 3, page 5 is printed",
+                    "job 3 is done: 5 pages",
+                    "the worker has left in good order",
+                    "all 4 jobs are done",
+                ],
+            },
+            Program {
+                name: "print_server",
+                arguments: &["worker", "PostScript", "{announced}", "2"],
+                announces: None,
+                types: &[],
+                must_print: &[
+                    "connected to",
+                    "job 1: Invoice page 3 of 3, in PostScript",
+                    "job 3 is printed",
+                    "left in good order",
+                ],
+            },
+            // Takes one job more than there is, so that the server says Bye.
+            Program {
+                name: "print_server",
+                arguments: &["worker", "PCL", "{announced}", "3"],
+                announces: None,
+                types: &[],
+                must_print: &["job 2 is printed", "job 4 is printed", "left in good order"],
+            },
+        ],
+        limit: Duration::from_secs(20),
+    },
+    Run {
+        name: "chat of three",
+        programs: &[
+            Program {
+                name: "chat",
+                arguments: &["host", "helen", "tcp|127.0.0.1|0"],
+                announces: Some("hosting on "),
+                types: &[
+                    typed("* bob has joined", "welcome, bob"),
+                    typed("* anna has left", "/quit"),
+                ],
+                must_print: &[
+                    "* anna has joined",
+                    "* bob has joined",
+                    "anna: hello, both",
+                    "bob: good to see you, anna",
+                    "* anna has left",
+                    "* bob has left",
+                ],
+            },
+            Program {
+                name: "chat",
+                arguments: &["join", "anna", "{announced}"],
+                announces: Some("connected to "),
+                types: &[
+                    typed("helen: welcome, bob", "hello, both"),
+                    end_of_input("bob: good to see you, anna"),
+                ],
+                must_print: &[
+                    "* here are: helen",
+                    "* bob has joined",
+                    "helen: welcome, bob",
+                ],
+            },
+            Program {
+                name: "chat",
+                arguments: &["join", "bob", "{announced}"],
+                announces: None,
+                types: &[typed("anna: hello, both", "good to see you, anna")],
+                must_print: &[
+                    "* here are: helen, anna",
+                    "anna: hello, both",
+                    "* anna has left",
+                    "* the host has left",
+                ],
+            },
+        ],
+        limit: Duration::from_secs(20),
+    },
 ];
