@@ -1,7 +1,7 @@
 //! `Post`: whatever takes messages to send. The helpers post through it, so that a group, a
 //! poster and a test's stand-in all do. It must not block.
 
-use tofu_msg::BinaryHeader;
+use tofu_msg::{BinaryHeader, ChannelNumber, Message, OpCode};
 
 use crate::{ChannelGroup, Msg, PostError, Poster};
 
@@ -24,4 +24,18 @@ impl Post for Poster {
     fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
         Poster::post(self, message)
     }
+}
+
+/// Posts a ByeSignal: the channel closes at once, without its peer being asked. The ByeSignal and
+/// what was not sent come back, then the channel's last word.
+///
+/// # Errors
+/// The ByeSignal, and why it was not taken: as a rule the channel has closed already.
+pub fn close_at_once(
+    post: &(impl Post + ?Sized),
+    channel: ChannelNumber,
+) -> Result<BinaryHeader, PostError> {
+    let mut bye = Message::new(OpCode::ByeSignal);
+    bye.set_channel_number(channel);
+    post.post(bye.into())
 }
