@@ -4,21 +4,20 @@
 //! that is in the table but not built has failed, and so has one that is built but not in the
 //! table: an example that nobody runs is a claim that nobody checks.
 
+mod running;
 mod table;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
-use std::sync::mpsc::Receiver;
 use std::thread;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use self::table::{Program, RUNS, Run, Typed};
+use self::running::Running;
+use self::table::{RUNS, Run};
 use crate::deadline::Deadline;
-use crate::process::{self, Process};
+use crate::process;
 use crate::report::Report;
 use crate::{metadata, workspace};
 
@@ -145,115 +144,11 @@ fn finish_together(started: Vec<Running>) -> Result<()> {
     })
 }
 
-/// A program that was started, and what it has printed so far.
-struct Running {
-    program: &'static Program,
-    process: Process,
-    /// Open until all is typed that ends with the end of input, or the program has ended.
-    input: Option<ChildStdin>,
-    /// What is still to be typed.
-    types: &'static [Typed],
-    lines: Receiver<String>,
-    printed: Vec<String>,
-    deadline: Deadline,
-}
-
-impl Running {
-    fn start(
-        program: &'static Program,
-        programs: &Programs,
-        announced: &str,
-        deadline: Deadline,
-    ) -> Result<Running> {
-        let name = program.name;
-        let path = programs.get(name).with_context(|| {
-            format!("`{name}` is in the table of runs, but examples/ builds no such program")
-        })?;
-        let arguments = program
-            .arguments
-            .iter()
-            .map(|text| text.replace("{announced}", announced));
-        let mut command = Command::new(path);
-        command.args(arguments).stdout(Stdio::piped());
-        let mut process = match program.types {
-            [] => Process::start(&mut command, deadline)?,
-            _ => Process::start_to_type(&mut command, deadline)?,
-        };
-        let lines = process.lines()?;
-        Ok(Running {
-            program,
-            input: process.input(),
-            process,
-            types: program.types,
-            lines,
-            printed: Vec::new(),
-            deadline,
-        })
-    }
-
-    /// Reads the next line, shows it and keeps it.
-    fn next_line(&mut self) -> Result<Option<String>> {
-        let name = self.program.name;
-        let line = process::next_line(&self.lines, self.deadline);
-        let line = line.with_context(|| format!("`{name}` hung"))?;
-        if let Some(line) = &line {
-            println!("{name}: {line}");
-            self.printed.push(line.clone());
-            self.type_behind(line)?;
-        }
-        Ok(line)
-    }
-
-    /// Types what is to be typed when that line has come.
-    fn type_behind(&mut self, printed: &str) -> Result<()> {
-        let [next, rest @ ..] = self.types else {
-            return Ok(());
-        };
-        if printed.contains(next.when) {
-            self.types = rest;
-            match (next.line, &mut self.input) {
-                (Some(line), Some(input)) => {
-                    println!("{} is told: {line}", self.program.name);
-                    writeln!(input, "{line}").context("it does not read its input")?;
-                }
-                _ => self.input = None,
-            }
-        }
-        Ok(())
-    }
-
-    fn wait_for_announcement(&mut self, prefix: &str) -> Result<String> {
-        while let Some(line) = self.next_line()? {
-            if let Some((_, announced)) = line.split_once(prefix) {
-                return Ok(announced.trim().to_owned());
-            }
-        }
-        bail!(
-            "`{}` ended without a line with `{prefix}`",
-            self.program.name
-        )
-    }
-
-    /// Reads to the end, waits for success and looks whether all was printed.
-    fn finish(mut self) -> Result<()> {
-        while self.next_line()?.is_some() {}
-        self.process.wait()?;
-        for expected in self.program.must_print {
-            let is_printed = self.printed.iter().any(|line| line.contains(expected));
-            ensure!(
-                is_printed,
-                "`{}` did not print `{expected}`",
-                self.program.name
-            );
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use super::table::{Program, Typed};
     use super::*;
 
     fn programs() -> Programs {
