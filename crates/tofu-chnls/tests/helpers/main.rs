@@ -1,3 +1,6 @@
 //! The helpers over real engines: one program, one module per helper.
 
 #![cfg(test)]
+
+mod service;
+mod streams;
