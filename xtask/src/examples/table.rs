@@ -311,4 +311,40 @@ pub(super) const RUNS: &[Run] = &[
         ],
         limit: Duration::from_secs(20),
     },
+    run_alone(
+        "pub_sub",
+        &[alone(
+            "pub_sub",
+            &[
+                "all weather: received",
+                "rome and news: received",
+                "reads late: received",
+                "nothing was lost in silence",
+            ],
+        )],
+    ),
+    run_alone(
+        "work_queue",
+        &[alone(
+            "work_queue",
+            &[
+                "worker 2 goes away in the middle of its first job",
+                "100 jobs answered, each once",
+                "worker 2 did 0",
+                "1 job was given out twice",
+            ],
+        )],
+    ),
+    run_alone(
+        "own_event_loop",
+        &[alone(
+            "own_event_loop",
+            &[
+                "listening on tcp|",
+                "the client received: load 0.4",
+                "channel 2: bye",
+                "3 datagrams passed on by",
+            ],
+        )],
+    ),
 ];
