@@ -139,6 +139,40 @@ pub(super) const RUNS: &[Run] = &[
         limit: Duration::from_secs(20),
     },
     Run {
+        name: "stream_gigabyte",
+        programs: &[alone(
+            "stream_gigabyte",
+            &[
+                "1073741824 bytes sent in 32768 messages, 1073741824 received as they were sent",
+                "and 64 MiB are allowed",
+            ],
+        )],
+        limit: Duration::from_secs(60),
+    },
+    Run {
+        name: "typed_plain",
+        programs: &[alone(
+            "typed_plain",
+            &[
+                "1 reading in 16 bytes: mean 21.50 degrees",
+                "100000 readings in 1600000 bytes: mean 20.00 degrees",
+            ],
+        )],
+        limit: Duration::from_secs(20),
+    },
+    Run {
+        name: "typed_serde",
+        programs: &[alone(
+            "typed_serde",
+            &[
+                "json     an order of 103 bytes, a receipt of 24 bytes: 4 items for 1397 cents",
+                "postcard an order of 20 bytes, a receipt of 3 bytes: 4 items for 1397 cents",
+                "broken   not understood: EOF while parsing a value",
+            ],
+        )],
+        limit: Duration::from_secs(20),
+    },
+    Run {
         name: "send_file",
         programs: &[
             alone("send_file", &["both sides have the same file"]),
