@@ -2,5 +2,11 @@
 
 #![cfg(test)]
 
+mod calls;
+mod connector;
+mod heartbeat;
+mod kills;
+mod ledger;
+mod server;
 mod service;
 mod streams;
