@@ -7,7 +7,7 @@ use std::time::Duration;
 use tofu_addr::Address;
 use tofu_msg::{BinaryHeader, ChannelNumber, Message, MessageId, OpCode, Origin};
 
-use super::Post;
+use super::{Post, close_at_once};
 use crate::{Ampe, ChannelGroup, Incoming, Msg, Notice, Options, PostError, Reactor};
 
 /// Takes every message, and gives Hellos the channels 1, 2, 3...
@@ -47,14 +47,23 @@ pub(super) fn from_peer(op_code: OpCode, channel: ChannelNumber, id: MessageId) 
 
 /// The last word of an engine on a channel that was never connected.
 pub(super) fn closed(channel: ChannelNumber) -> Msg {
-    let mut message = failed_connection(|notice| matches!(notice, Notice::ChannelClosed(_)));
+    let nowhere = Address::uds_client("/no/such/folder/socket");
+    let (_engine, mut group, _) = engine_with(&nowhere);
+    let mut message = receive(&mut group, |notice| {
+        matches!(notice, Notice::ChannelClosed(_))
+    });
     message.set_channel_number(channel);
     message
 }
 
 /// A Request that an engine gives back unsent.
 pub(super) fn returned(channel: ChannelNumber, id: MessageId) -> Msg {
-    let mut message = failed_connection(|notice| *notice == Notice::Returned);
+    // A ByeSignal always comes back, and so can be relabelled.
+    let anywhere = Address::tcp_server("127.0.0.1", 0);
+    let (_engine, mut group, listener) = engine_with(&anywhere);
+    close_at_once(&group, listener).unwrap();
+    let mut message = receive(&mut group, |notice| *notice == Notice::Returned);
+    message.set_op_code(OpCode::Request);
     message.set_channel_number(channel);
     message.set_message_id(id);
     message
@@ -78,18 +87,18 @@ impl Post for Ended {
     }
 }
 
-/// The wanted one of what an engine says about a connection to nowhere with a Request behind it.
-fn failed_connection(wanted: impl Fn(&Notice) -> bool) -> Msg {
+/// An engine, a group of it, and the channel that was posted to this address.
+fn engine_with(address: &Address) -> (Reactor, ChannelGroup, ChannelNumber) {
     let engine = Reactor::start(Options::default()).unwrap();
-    let mut group = engine.create().unwrap();
-    let mut hello = engine.message().unwrap();
-    Address::uds_client("/no/such/folder/socket")
-        .format(&mut hello)
-        .unwrap();
-    let channel = group.post(hello).unwrap().channel_number;
-    let mut request = engine.message().unwrap();
-    request.set_channel_number(channel);
-    group.post(request).unwrap();
+    let group = engine.create().unwrap();
+    let mut opening = engine.message().unwrap();
+    address.format(&mut opening).unwrap();
+    let channel = group.post(opening).unwrap().channel_number;
+    (engine, group, channel)
+}
+
+/// The wanted one of what an engine says.
+fn receive(group: &mut ChannelGroup, wanted: impl Fn(&Notice) -> bool) -> Msg {
     loop {
         let message = group.wait_receive(Duration::from_secs(10)).unwrap();
         if let Incoming::Engine(notice, message) = Incoming::from(message.unwrap()) {
