@@ -1,10 +1,11 @@
 //! `cargo xtask boundaries`: the crates build and stand alone as promised.
 //!
 //! The engine's core without its driver, the message crate without std and without the workspace
-//! around it, and a crate graph whose arrows all point down.
+//! around it, the helpers without anything private, and a crate graph whose arrows all point down.
 
 mod alone;
 mod graph;
+mod helpers;
 
 use std::fs;
 
@@ -33,6 +34,14 @@ pub(crate) fn run(deadline: Deadline) -> Report {
     report.add("tofu-msg without std", without_std(deadline));
     on_bare_target(&mut report, deadline);
     report.add("tofu-msg outside the workspace", alone::run(deadline));
+    match helpers::private_paths() {
+        Ok(findings) => report.add_findings("the helpers name what is public", &findings),
+        Err(error) => report.add("the helpers name what is public", Err(error)),
+    }
+    report.add(
+        "the helpers outside tofu-chnls",
+        helpers::build_outside(deadline),
+    );
     report
 }
 

@@ -17,6 +17,7 @@ mod logged;
 mod metadata;
 mod models;
 mod msrv;
+mod names;
 mod process;
 mod report;
 mod sanitizers;

@@ -6,7 +6,6 @@
 
 mod files;
 mod layers;
-mod names;
 mod rust;
 mod text;
 mod top_level;

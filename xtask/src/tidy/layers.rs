@@ -4,8 +4,8 @@
 //! network and clock; and what threads share comes from one module, so that there is one place to
 //! see and to change it. Tests are free to name what they like.
 
-use super::names::{Name, names};
 use super::{File, Finding};
+use crate::names::{Name, names};
 
 /// The tree without input and output.
 const CORE: &str = "crates/tofu-engine/src/core";

@@ -3,8 +3,8 @@
 //! Called by `tidy`. The compiler and clippy check the rest; what stands here they cannot, or only
 //! file by file where a lint may be switched off.
 
-use super::names::names;
 use super::{File, Finding};
+use crate::names::names;
 
 /// The longest file, in lines.
 const MAX_LINES: usize = 400;

@@ -8,16 +8,16 @@ use crate::source::is_word;
 
 /// A path as written; that of a macro call ends with `!`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(crate) struct Name {
     /// The line of its last word, from 1.
-    pub(super) line: usize,
-    pub(super) path: String,
+    pub(crate) line: usize,
+    pub(crate) path: String,
 }
 
 impl Name {
     /// Whether this is what a pattern means: `std::net` is that path and all below it, `Mutex` a
     /// part of any path, `Atomic*` a part of any path that begins so.
-    pub(super) fn matches(&self, pattern: &str) -> bool {
+    pub(crate) fn matches(&self, pattern: &str) -> bool {
         if pattern.contains("::") {
             let rest = self.path.strip_prefix(pattern);
             return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
@@ -31,7 +31,7 @@ impl Name {
 }
 
 /// All names in the code, in the order of their ends.
-pub(super) fn names(code: &str) -> Vec<Name> {
+pub(crate) fn names(code: &str) -> Vec<Name> {
     let mut reader = Reader::default();
     for (line, text) in code.lines().enumerate() {
         reader.line = line + 1;
