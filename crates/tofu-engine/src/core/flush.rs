@@ -125,7 +125,6 @@ impl<T: Transport> Channel<T> {
         if tally.messages == 0 {
             return;
         }
-        desk.shared.send_budget.release(tally.bytes);
         desk.shared
             .counters
             .messages_sent

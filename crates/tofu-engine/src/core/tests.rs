@@ -290,7 +290,7 @@ fn what_does_not_hold_is_noticed() {
             core.desk.groups.get_mut(group).unwrap().members.remove(&at);
         }),
         ("the send budget says 5", |core, _| {
-            core.desk.shared.send_budget.add(5);
+            core.desk.shared.send_budget.draw(5, 0);
         }),
     ];
     for (text, spoil) in cases {

@@ -19,8 +19,9 @@ pub(crate) mod stats;
 pub(crate) mod worklist;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use tofu_msg::{MessageId, Status};
+use tofu_msg::Status;
 
 use crate::close::Cause;
 use crate::error::EngineError;
@@ -37,6 +38,9 @@ use registry::Registry;
 use send_budget::SendBudget;
 use stats::{Counters, Stats};
 use worklist::Worklist;
+
+/// Ids that a channel has for itself, so that posts to different channels write nothing in common.
+const IDS_ASIDE: u64 = 32;
 
 /// Everything that outlives the event loop's thread as long as somebody holds a handle to it.
 #[derive(Debug)]
@@ -85,9 +89,10 @@ impl Shared {
         })
     }
 
-    /// The next automatic message id; never 0.
-    pub(crate) fn next_id(&self) -> MessageId {
-        MessageId::new(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    /// Automatic message ids for one channel to give out; never 0, and nobody else's.
+    pub(crate) fn set_ids_aside(&self) -> Range<u64> {
+        let first = self.last_id.fetch_add(IDS_ASIDE, Ordering::Relaxed) + 1;
+        first..first + IDS_ASIDE
     }
 
     /// Makes a group.

@@ -10,6 +10,8 @@ mod reserve;
 pub use look::{ChannelInfo, ChannelState};
 pub(crate) use reserve::Reservation;
 
+use std::ops::Range;
+
 use tofu_addr::Address;
 use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, OpType};
 
@@ -85,7 +87,8 @@ impl Taken {
 }
 
 /// Invariants: `queued_messages`/`queued_bytes` count what was posted and not wholly handed to the
-/// kernel, wherever it is, and what is reserved; `listed` is set while the number stands in the worklist; `outgoing` is
+/// kernel, wherever it is, and what is reserved; `drawn_ahead` is 0 while nothing is queued; `listed` is
+/// set while the number stands in the worklist; `outgoing` is
 /// empty unless the phase is `Open` or `Closing`.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -105,6 +108,10 @@ pub(crate) struct Outbox {
     outgoing: Outgoing,
     queued_messages: usize,
     queued_bytes: usize,
+    /// Drawn from the engine's budget beyond what is queued.
+    drawn_ahead: usize,
+    /// Ids for the next messages, out of those that were set aside for this channel.
+    ids: Range<u64>,
     /// A post was refused for a full queue; the application is told when there is room.
     refused: bool,
     /// Somebody waits for room in a call.
@@ -247,7 +254,16 @@ impl Outbox {
         self.queued_messages > 0
             && (self.queued_messages >= options.send_queue_messages
                 || self.queued_bytes + frame_len > options.send_queue_bytes
-                || budget.is_full(frame_len))
+                || (self.drawn_ahead < frame_len && budget.is_full(frame_len)))
+    }
+
+    /// The next id of this channel's own; `more` sets further ones aside.
+    pub(crate) fn next_id(&mut self, more: impl FnOnce() -> Range<u64>) -> MessageId {
+        let next = self.ids.next().or_else(|| {
+            self.ids = more();
+            self.ids.next()
+        });
+        MessageId::new(next.unwrap_or(1))
     }
 
     /// Appends an admitted message's frame.
@@ -256,6 +272,7 @@ impl Outbox {
         header: &BinaryHeader,
         message: Msg,
         large: usize,
+        budget: &SendBudget,
         fresh: impl FnOnce() -> Vec<u8>,
     ) -> Appended {
         match header.op_code {
@@ -266,6 +283,10 @@ impl Outbox {
         }
         self.queued_messages += 1;
         self.queued_bytes += header.frame_len();
+        self.drawn_ahead = match self.drawn_ahead.checked_sub(header.frame_len()) {
+            Some(left) => left,
+            None => self.drawn_ahead + budget.draw(header.frame_len(), self.queued_bytes),
+        };
         let spent = if header.payload_len() >= large {
             self.outgoing.push_large(header, message);
             None
@@ -325,7 +346,9 @@ impl Outbox {
         (options, budget): (&Options, &SendBudget),
     ) -> Room {
         self.queued_messages -= messages.min(self.queued_messages);
-        self.queued_bytes -= bytes.min(self.queued_bytes);
+        let settled = bytes.min(self.queued_bytes);
+        self.queued_bytes -= settled;
+        self.give_back_to(budget, settled);
         let below_half = self.queued_messages <= options.send_queue_messages / 2
             && self.queued_bytes <= options.send_queue_bytes / 2;
         if self.phase != Phase::Open || !below_half || !(self.refused || self.waited_for) {
@@ -344,10 +367,25 @@ impl Outbox {
         }
     }
 
+    /// So many bytes are queued no longer: they go back to the budget, with most of what was drawn
+    /// ahead.
+    fn give_back_to(&mut self, budget: &SendBudget, settled: usize) {
+        let drawn = self.drawn_ahead + settled;
+        self.drawn_ahead = drawn.min(budget.ahead(self.queued_bytes));
+        if drawn > self.drawn_ahead {
+            budget.release(drawn - self.drawn_ahead);
+        }
+    }
+
     /// The connection is made.
     pub(crate) fn set_connected(&mut self, peer: Arc<PeerInfo>) {
         self.connected = true;
         self.peer = Some(peer);
+    }
+
+    /// What it has drawn from the engine's budget.
+    pub(crate) fn drawn(&self) -> usize {
+        self.queued_bytes + self.drawn_ahead
     }
 
     /// The group of a channel that lives.
@@ -371,14 +409,15 @@ impl Outbox {
     }
 
     /// The channel has ended: whatever was posted up to now goes to the core, nothing follows.
-    /// Also returns how many bytes are no longer queued.
+    /// Also returns how much goes back to the engine's budget.
     pub(crate) fn close(&mut self) -> (Taken, usize) {
         self.phase = Phase::Closed;
         self.token = None;
         self.peer = None;
         self.queued_messages = 0;
-        let bytes = std::mem::take(&mut self.queued_bytes);
-        (self.take(), bytes)
+        let drawn = self.drawn();
+        (self.queued_bytes, self.drawn_ahead) = (0, 0);
+        (self.take(), drawn)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{PostError, PostErrorKind};
 use crate::msg::Msg;
 use crate::shared::Shared;
 use crate::shared::group::GroupShared;
-use crate::shared::outbox::{Opening, Role, WhenFull, may_continue, opens_channel};
+use crate::shared::outbox::{Opening, Outbox, Role, WhenFull, may_continue, opens_channel};
 use crate::shared::pool::{Announcement, Pool};
 use crate::sync::Arc;
 
@@ -109,9 +109,9 @@ impl Shared {
     }
 
     /// Gives a message that is being taken its id, if it has none. (A refused one uses none up.)
-    fn identify(&self, header: &mut BinaryHeader) {
+    fn identify(&self, header: &mut BinaryHeader, outbox: &mut Outbox) {
         if !header.message_id.is_assigned() {
-            header.message_id = self.next_id();
+            header.message_id = outbox.next_id(|| self.set_ids_aside());
         }
     }
 
@@ -134,11 +134,11 @@ impl Shared {
             };
             msg.drop_side();
             header.channel_number = number;
-            self.identify(&mut header);
             if header.op_code == OpCode::WelcomeRequest {
+                outbox.open(Role::Listener, group.id, None);
+                self.identify(&mut header, outbox);
                 msg.set_channel_number(number);
                 msg.set_message_id(header.message_id);
-                outbox.open(Role::Listener, group.id, None);
                 let group = Arc::clone(group);
                 outbox.set_opening(Opening::Listen {
                     welcome: msg,
@@ -147,14 +147,16 @@ impl Shared {
                 });
             } else {
                 outbox.open(Role::Initiator, group.id, None);
+                self.identify(&mut header, outbox);
                 let group = Arc::clone(group);
                 let id = header.message_id;
                 outbox.set_opening(Opening::Connect { id, address, group });
                 let large = self.options.large_message;
                 let fresh = || self.chunks.take_empty();
-                self.send_budget.add(header.frame_len());
                 room = self.uncount_if_large(&header, &mut msg);
-                message = outbox.append(&header, msg, large, fresh).spent;
+                message = outbox
+                    .append(&header, msg, large, &self.send_budget, fresh)
+                    .spent;
             }
             self.worklist.add_dirty_quietly(number);
             Ok(())
@@ -195,12 +197,12 @@ impl Shared {
             }
             return Err(PostError::new(self.refine(kind), msg));
         }
-        self.identify(&mut header);
+        self.identify(&mut header, &mut outbox);
         msg.drop_side();
-        self.send_budget.add(header.frame_len());
         let large = self.options.large_message;
         let room = self.uncount_if_large(&header, &mut msg);
-        let appended = outbox.append(&header, msg, large, || self.chunks.take_empty());
+        let fresh = || self.chunks.take_empty();
+        let appended = outbox.append(&header, msg, large, &self.send_budget, fresh);
         drop(outbox);
         room.tell();
         if appended.list && planted!(self.options, LostWakeup) {
@@ -231,7 +233,7 @@ impl Shared {
             drop(outbox);
             return Err(PostError::new(self.refine(kind), msg));
         }
-        self.identify(&mut header);
+        self.identify(&mut header, &mut outbox);
         msg.drop_side();
         msg.set_message_id(header.message_id);
         outbox.set_abort(msg);

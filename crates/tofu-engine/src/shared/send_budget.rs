@@ -4,13 +4,19 @@ use tofu_msg::ChannelNumber;
 
 use crate::sync::{Alone, AtomicUsize, Mutex, Ordering};
 
-/// Bytes posted and not wholly handed to the kernel.
+/// What a channel draws ahead, at most.
+const AHEAD: usize = 16 * 1024;
+
+/// Bytes posted and not wholly handed to the kernel, and what channels that have some queued have
+/// drawn ahead: so a post does not write what all threads share.
 ///
-/// Each post adds once it is admitted, so several threads may overdraw it by a message each.
+/// Each post draws once it is admitted, so several threads may overdraw it by a message each.
 #[derive(Debug)]
 pub(crate) struct SendBudget {
     queued: Alone<AtomicUsize>,
     limit: usize,
+    /// What a channel may draw ahead; nothing where the budget is small.
+    ahead: usize,
     /// Channels that were refused for it; each is told when there is room again. A channel may
     /// stand here as often as it was refused since the last look, which the flag in its outbox
     /// bounds to once.
@@ -22,6 +28,7 @@ impl SendBudget {
         SendBudget {
             queued: Alone::default(),
             limit,
+            ahead: (limit / 4096).min(AHEAD),
             refused: Mutex::default(),
         }
     }
@@ -31,8 +38,18 @@ impl SendBudget {
         self.queued.load(Ordering::Relaxed).saturating_add(bytes) > self.limit
     }
 
-    pub(crate) fn add(&self, bytes: usize) {
-        self.queued.fetch_add(bytes, Ordering::Relaxed);
+    /// Draws for a post of so many bytes and, for those that follow, what a channel with so much in
+    /// its queue may draw ahead. Returns that part.
+    pub(crate) fn draw(&self, bytes: usize, queued: usize) -> usize {
+        let ahead = self.ahead(queued);
+        self.queued.fetch_add(bytes + ahead, Ordering::Relaxed);
+        ahead
+    }
+
+    /// What a channel with so much in its queue may hold on top: little beside the whole budget and
+    /// beside what is queued, so that many channels with a little each do not use the budget up.
+    pub(crate) fn ahead(&self, queued: usize) -> usize {
+        self.ahead.min(queued / 4)
     }
 
     pub(crate) fn release(&self, bytes: usize) {
@@ -58,7 +75,7 @@ impl SendBudget {
         std::mem::take(&mut *self.refused.lock())
     }
 
-    /// Bytes queued now.
+    /// Bytes queued or drawn ahead now.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
