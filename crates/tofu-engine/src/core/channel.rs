@@ -14,7 +14,7 @@ use crate::core::desk::Desk;
 use crate::core::inflow::Inflow;
 use crate::core::outgoing::Outgoing;
 use crate::core::time::Time;
-use crate::core::transport::{PeerInfo, Token, Transport};
+use crate::core::transport::{PeerInfo, Stream, Token, Transport};
 use crate::shared::Arc;
 use crate::shared::group::GroupId;
 use crate::shared::pool::ShareIndex;
@@ -173,6 +173,18 @@ impl<T: Transport> Channel<T> {
             finishing: None,
             account: Account::default(),
             deadlines: Deadlines::default(),
+        }
+    }
+
+    /// Whether it is connected, could send, and has nothing to send.
+    pub(crate) fn is_writable_and_idle(&self) -> bool {
+        self.writable && self.attempt.is_none() && self.outgoing.is_empty()
+    }
+
+    /// The poller told of room, which does not matter now.
+    pub(crate) fn room_was_known(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.room_was_known();
         }
     }
 

@@ -113,6 +113,10 @@ impl<T: Transport> Core<T> {
             Some(Socket::Listener(listener)) => listener.readable |= readable,
             Some(Socket::Lingering(lingering)) => lingering.readable |= readable,
             Some(Socket::Channel(channel)) => {
+                if !readable && channel.is_writable_and_idle() {
+                    // Nothing to do for anybody.
+                    return channel.room_was_known();
+                }
                 channel.readable |= readable;
                 channel.writable |= readiness.writable || readiness.hung_up;
                 channel.hung_up |= readiness.hung_up;

@@ -83,6 +83,10 @@ pub trait Stream: io::Read + io::Write {
     /// Makes the coming close abrupt (a reset, where the transport has one).
     fn reset_on_close(&mut self);
 
+    /// The stream was reported writable alone, although no write had blocked. A stream of which that
+    /// is said again and again may stop reporting it until one does.
+    fn room_was_known(&mut self) {}
+
     /// Who is at the other end; asked once, after the connection was made.
     fn peer(&self) -> PeerInfo;
 }

@@ -9,6 +9,7 @@
 mod file_watch;
 pub(crate) mod reactor;
 pub(crate) mod resolver;
+mod room_watch;
 pub(crate) mod socket;
 mod socket_file;
 mod tcp;

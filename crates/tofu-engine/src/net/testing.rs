@@ -113,6 +113,12 @@ impl World {
         self.pending.clear();
     }
 
+    /// Whether a readiness of `token` has been reported since they were forgotten.
+    pub(super) fn has_news_of(&mut self, token: Token) -> bool {
+        self.poll(Duration::ZERO);
+        self.pending.iter().any(|(of, _)| *of == token)
+    }
+
     /// Takes what has been reported, and looks for socket files as the event loop would at `now`.
     pub(super) fn look_for_files(&mut self, now: Time) -> Vec<Token> {
         self.poll(Duration::ZERO);

@@ -26,7 +26,7 @@ const ANY_HOST: &str = "0.0.0.0";
 /// The transport over the kernel.
 #[derive(Debug)]
 pub(crate) struct MioTransport {
-    registry: Registry,
+    registry: Arc<Registry>,
     resolver: Resolver,
     options: SocketOptions,
     /// A descriptor held in reserve, to be given up for a connection that must be taken to be
@@ -55,7 +55,7 @@ impl MioTransport {
         options: SocketOptions,
     ) -> MioTransport {
         MioTransport {
-            registry,
+            registry: Arc::new(registry),
             resolver,
             options,
             reserve: uds::new_socket().ok(),
@@ -190,10 +190,12 @@ impl Transport for MioTransport {
 
     fn register(&mut self, stream: &mut MioStream, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
-        let token = token::pack(token);
         match stream {
-            MioStream::Tcp(stream) => self.registry.register(&mut stream.socket, token, both),
-            MioStream::Uds(stream) => self.registry.register(&mut stream.socket, token, both),
+            MioStream::Tcp(stream) => {
+                let token = token::pack(token);
+                self.registry.register(&mut stream.socket, token, both)
+            }
+            MioStream::Uds(stream) => stream.register(&self.registry, token),
         }
     }
 }
@@ -239,6 +241,14 @@ impl Stream for MioStream {
         }
     }
 
+    fn room_was_known(&mut self) {
+        match self {
+            // It tells of room only after a write has blocked.
+            MioStream::Tcp(_) => {}
+            MioStream::Uds(stream) => stream.room_was_known(),
+        }
+    }
+
     fn peer(&self) -> PeerInfo {
         match self {
             MioStream::Tcp(stream) => stream.peer(),
@@ -270,9 +280,7 @@ impl Write for MioStream {
             MioStream::Tcp(TcpStream { socket, .. }) => {
                 uninterrupted(|| socket.try_io(|| send_bytes(&*socket, bytes)))
             }
-            MioStream::Uds(UdsStream { socket, .. }) => {
-                uninterrupted(|| socket.try_io(|| send_bytes(&*socket, bytes)))
-            }
+            MioStream::Uds(stream) => stream.write(|socket| send_bytes(socket, bytes)),
         }
     }
 
@@ -281,9 +289,7 @@ impl Write for MioStream {
             MioStream::Tcp(TcpStream { socket, .. }) => {
                 uninterrupted(|| socket.try_io(|| send_slices(&*socket, slices)))
             }
-            MioStream::Uds(UdsStream { socket, .. }) => {
-                uninterrupted(|| socket.try_io(|| send_slices(&*socket, slices)))
-            }
+            MioStream::Uds(stream) => stream.write(|socket| send_slices(socket, slices)),
         }
     }
 

@@ -13,6 +13,7 @@ use mio::{Interest, Registry};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tofu_addr::{Endpoint, UdsName};
 
+use super::room_watch::RoomWatch;
 use super::socket::{SocketOptions, classify_accept_error, uninterrupted};
 use super::socket_file::{Place, SocketFile};
 use super::token;
@@ -26,6 +27,8 @@ const HAS_ABSTRACT_NAMES: bool = cfg!(any(target_os = "linux", target_os = "andr
 #[derive(Debug)]
 pub(crate) struct UdsStream {
     pub(super) socket: mio::net::UnixStream,
+    /// There once the socket is registered.
+    watch: Option<RoomWatch>,
     /// The peer's own name or, as most clients have none, the one it was reached by.
     name: Arc<UdsName>,
 }
@@ -44,20 +47,20 @@ pub(crate) struct UdsListener {
 pub(super) fn connect(
     name: &UdsName,
     options: &SocketOptions,
-    registry: &Registry,
+    registry: &Arc<Registry>,
     token: Token,
 ) -> io::Result<UdsStream> {
     let socket = new_socket()?;
     options.apply_buffers(&socket)?;
     let address = socket_address(name)?;
     uninterrupted(|| socket.connect(&address))?;
-    let mut socket = mio::net::UnixStream::from_std(socket.into());
-    let both = Interest::READABLE | Interest::WRITABLE;
-    registry.register(&mut socket, token::pack(token), both)?;
-    Ok(UdsStream {
-        socket,
+    let mut stream = UdsStream {
+        socket: mio::net::UnixStream::from_std(socket.into()),
+        watch: None,
         name: Arc::new(name.clone()),
-    })
+    };
+    stream.register(registry, token)?;
+    Ok(stream)
 }
 
 /// Binds to `name`, listens and registers the socket under `token`.
@@ -143,6 +146,7 @@ impl UdsListener {
         let name = own_name(&address).map_or_else(|| self.name.clone(), Arc::new);
         Ok(UdsStream {
             socket: mio::net::UnixStream::from_std(socket.into()),
+            watch: None,
             name,
         })
     }
@@ -158,6 +162,34 @@ fn own_name(address: &SockAddr) -> Option<UdsName> {
 }
 
 impl UdsStream {
+    pub(super) fn register(&mut self, registry: &Arc<Registry>, token: Token) -> io::Result<()> {
+        let token = token::pack(token);
+        self.watch = Some(RoomWatch::register(&mut self.socket, registry, token)?);
+        Ok(())
+    }
+
+    /// Runs a write on the socket; where it blocks, the poller will tell of room.
+    pub(super) fn write(
+        &mut self,
+        write: impl Fn(&mio::net::UnixStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let UdsStream { socket, watch, .. } = self;
+        let written = uninterrupted(|| socket.try_io(|| write(socket)));
+        if let (Err(error), Some(watch)) = (&written, watch) {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                watch.has_blocked(socket)?;
+            }
+        }
+        written
+    }
+
+    /// The poller told of room that nothing waited for.
+    pub(super) fn room_was_known(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.was_in_vain(&mut self.socket);
+        }
+    }
+
     /// A connection to a Unix domain socket is made at once or not at all.
     pub(super) fn finish_connect(&self) -> io::Result<bool> {
         match self.socket.take_error()? {

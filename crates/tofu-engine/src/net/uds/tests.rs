@@ -71,6 +71,48 @@ fn nothing_to_do_is_would_block() {
     );
 }
 
+/// The peer reads what the client sends. Whether the client hears of it.
+#[cfg(target_os = "linux")]
+fn hears_of_reading(world: &mut World, pair: &mut crate::net::testing::Pair) -> bool {
+    world.forget_readiness();
+    pair.client.write_all(b"12345678").unwrap();
+    pair.server.read_exact(&mut [0; 8]).unwrap();
+    world.has_news_of(pair.client_token)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn news_of_room_ends_when_it_is_in_vain_and_begins_again_when_a_write_blocks() {
+    let mut world = World::new();
+    let folder = folder();
+    let mut listener = world.listen(&file(folder.path().join("s")));
+    let mut pair = world.pair(&mut listener);
+    for _ in 0..4 {
+        assert!(hears_of_reading(&mut world, &mut pair));
+        pair.client.room_was_known();
+    }
+    assert!(!hears_of_reading(&mut world, &mut pair));
+    pair.server.write_all(b"answer").unwrap();
+    world.wait_readable(pair.client_token);
+    assert_eq!(pair.client.read(&mut [0; 8]).unwrap(), 6);
+    let mut sent = 0;
+    let blocked = loop {
+        match pair.client.write(&[7; 4096]) {
+            Ok(count) => sent += count,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(blocked.kind(), io::ErrorKind::WouldBlock);
+    world.forget_readiness();
+    let mut taken = Vec::new();
+    world
+        .read_until(&mut pair.server, pair.server_token, &mut taken, sent)
+        .unwrap();
+    assert_eq!(taken.len(), sent);
+    world.wait_writable(pair.client_token);
+    assert!(hears_of_reading(&mut world, &mut pair), "as at first");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_kernel_says_who_the_peer_is() {
