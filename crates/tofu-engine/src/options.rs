@@ -147,7 +147,8 @@ options! {
     handshake_bytes: usize = 8 * MIB;
 
     /// Bytes queued for sending, all channels together. A post beyond it is refused with
-    /// `queue_full`, unless its channel has nothing queued. Default 256 MiB.
+    /// `queue_full`, unless its channel has nothing queued. From 16 MiB on a channel reserves a
+    /// quarter of what it has queued, at most 16 KiB, on top. Default 256 MiB.
     send_budget: usize = 256 * MIB;
 
     /// Bytes that the engine holds of frames which are not whole or could not be delivered, all

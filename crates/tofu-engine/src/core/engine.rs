@@ -11,7 +11,7 @@ use tofu_msg::{ChannelNumber, Status};
 use crate::close::Cause;
 use crate::core::census::Census;
 use crate::core::channel::{Channel, Ending, Progress};
-use crate::core::desk::{Desk, Room};
+use crate::core::desk::Desk;
 use crate::core::lingering::Lingering;
 use crate::core::listener::Listener;
 use crate::core::outgoing::Outgoing;
@@ -20,7 +20,6 @@ use crate::core::table::Table;
 use crate::core::time::Time;
 use crate::core::transport::{Token, Transport};
 use crate::msg::Report;
-use crate::shared::group::GroupId;
 use crate::shared::outbox::{Opening, Outbox, Taken};
 use crate::shared::worklist::Work;
 use crate::shared::{Arc, Shared};
@@ -52,7 +51,9 @@ pub(crate) struct Core<T: Transport> {
     pub(crate) census: Census,
     work: Work,
     /// Which group is first when the pool has room again.
-    rotation: usize,
+    pub(super) rotation: usize,
+    /// When the pool is looked at again, and for which of its watches that was decided last.
+    pub(super) pool_look: (Option<Time>, u64),
 }
 
 impl<T: Transport> Core<T> {
@@ -65,6 +66,7 @@ impl<T: Transport> Core<T> {
             census: Census::default(),
             work: Work::default(),
             rotation: 0,
+            pool_look: (None, 0),
         }
     }
 
@@ -76,7 +78,7 @@ impl<T: Transport> Core<T> {
     /// When the core wants its next turn at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.deadline);
-        [self.desk.timers.next(), shutdown]
+        [self.desk.timers.next(), shutdown, self.pool_look.0]
             .into_iter()
             .flatten()
             .min()
@@ -96,6 +98,7 @@ impl<T: Transport> Core<T> {
         // What has arrived is looked at before a deadline for it is judged.
         self.serve_ready();
         self.run_timers();
+        self.look_at_pool();
         self.resume_waiting();
         let shared = Arc::clone(&self.desk.shared);
         self.desk.groups.flush(&shared);
@@ -165,14 +168,7 @@ impl<T: Transport> Core<T> {
             self.unpark(group);
         }
         if work.pool_room && !planted!(self.desk.options(), ForgottenRoom) {
-            let mut groups = self.desk.groups.ids();
-            if !groups.is_empty() {
-                self.rotation = (self.rotation + 1) % groups.len();
-                groups.rotate_left(self.rotation);
-            }
-            for group in groups {
-                self.unpark(group);
-            }
+            self.unpark_all();
         }
         for group in work.destroy.drain(..) {
             self.begin_destroy(&group);
@@ -226,55 +222,6 @@ impl<T: Transport> Core<T> {
         if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
             channel.outgoing.append(&mut outgoing);
             self.enqueue(token);
-        }
-    }
-
-    /// There may be room again for what a group's channels could not deliver: as many of them go on
-    /// as it is for, those that have waited longest first, and before any that has not waited.
-    pub(crate) fn unpark(&mut self, id: GroupId) {
-        let Some(share) = self.desk.groups.get_mut(id).map(|group| group.shared.share) else {
-            return;
-        };
-        let Room::Frames(room) = self.desk.room(id, share) else {
-            return;
-        };
-        let released = self.desk.groups.unpark(id, room);
-        for &token in released.iter().rev() {
-            self.resume(token);
-            self.desk.move_to_front(token);
-        }
-    }
-
-    /// A channel that was not read is read again.
-    fn resume(&mut self, token: Token) {
-        if let Some(Socket::Channel(channel)) = self.table.get_mut(token) {
-            mark!(self.desk, "a channel that was not read goes on");
-            (channel.parked, channel.held_back) = (false, false);
-            channel.deadlines.resume(self.desk.now);
-            self.enqueue(token);
-        }
-    }
-
-    /// Goes on with those that wait for something that this turn may have freed.
-    fn resume_waiting(&mut self) {
-        for token in self.desk.take_held_back() {
-            self.resume(token);
-        }
-        for number in self.desk.shared.send_budget.take_refused() {
-            let token = self
-                .desk
-                .shared
-                .registry
-                .with(number, |outbox| outbox.token());
-            if let Some(Socket::Channel(channel)) =
-                token.flatten().and_then(|token| self.table.get_mut(token))
-            {
-                mark!(self.desk, "the send budget has room again");
-                channel.tell_room(&mut self.desk, 0, 0);
-            }
-        }
-        for group in self.desk.groups.take_partly_unparked() {
-            self.unpark(group);
         }
     }
 

@@ -28,6 +28,7 @@ mod table;
 pub(crate) mod time;
 mod timers;
 pub(crate) mod transport;
+mod waiting;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -50,6 +50,7 @@ impl Outgoing {
     }
 
     /// Encodes a small message behind the others. `fresh` gives a buffer for a new chunk.
+    #[inline]
     pub(crate) fn push_small(
         &mut self,
         header: &BinaryHeader,

@@ -176,6 +176,7 @@ impl Shared {
     }
 
     /// Whether the event loop has ended: one load, for calls on the hot path.
+    #[inline]
     pub(crate) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }

@@ -167,6 +167,7 @@ impl Outbox {
 
     /// Whether a message of this header may be posted by `group` now: the checks that depend on the
     /// channel, in their order.
+    #[inline]
     pub(crate) fn admit(
         &mut self,
         header: &BinaryHeader,
@@ -214,6 +215,7 @@ impl Outbox {
     }
 
     /// Whether the conversation, as it stands, lets this side say `op_code`; if not, why.
+    #[inline]
     fn admit_op_code(&self, op_code: OpCode) -> Result<(), &'static str> {
         if matches!(op_code, OpCode::HelloRequest | OpCode::WelcomeRequest) {
             return Err("the channel exists already; a new one is opened on channel 0");
@@ -250,6 +252,7 @@ impl Outbox {
         Ok(())
     }
 
+    #[inline]
     fn is_full(&self, frame_len: usize, (options, budget): (&Options, &SendBudget)) -> bool {
         self.queued_messages > 0
             && (self.queued_messages >= options.send_queue_messages
@@ -258,6 +261,7 @@ impl Outbox {
     }
 
     /// The next id of this channel's own; `more` sets further ones aside.
+    #[inline]
     pub(crate) fn next_id(&mut self, more: impl FnOnce() -> Range<u64>) -> MessageId {
         let next = self.ids.next().or_else(|| {
             self.ids = more();
@@ -267,6 +271,7 @@ impl Outbox {
     }
 
     /// Appends an admitted message's frame.
+    #[inline]
     pub(crate) fn append(
         &mut self,
         header: &BinaryHeader,

@@ -15,7 +15,7 @@ use tofu_msg::Message;
 use crate::msg::{Envelope, Msg};
 use crate::options::Options;
 use crate::shared::worklist::Worklist;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Weak};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, Weak};
 
 use counts::Counts;
 use free_list::FreeList;
@@ -41,6 +41,10 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Whoever gives a message back looks at the counts: somebody waits for room.
     watched: AtomicBool,
+    /// How often watching has begun beside threads that give back without a lock. What they gave at
+    /// that moment may have been overlooked, and so may they have overlooked that somebody watches;
+    /// so the core calls [`look_again`](Pool::look_again) a little later.
+    watches: AtomicU64,
     /// Nothing is kept any more.
     closed: AtomicBool,
     /// Gone with the engine: no message that outlives it keeps what wakes its loop.
@@ -91,6 +95,7 @@ impl Pool {
         let pool = Arc::new(Pool {
             state: Mutex::default(),
             watched: AtomicBool::new(false),
+            watches: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             worklist: Arc::downgrade(worklist),
             maxima: (maximum, (maximum / 2).max(1)),
@@ -106,6 +111,7 @@ impl Pool {
     }
 
     /// A message for the application; counted as in use until it is put.
+    #[inline]
     pub(crate) fn get(self: &Arc<Pool>, allocation: Allocation) -> Option<Msg> {
         let free = self.take_free(true);
         if free.is_none() && allocation == Allocation::PoolOnly {
@@ -122,6 +128,7 @@ impl Pool {
 
     /// A message for a frame that has been taken out of an inbox and is counted already. The frames
     /// themselves are settled by [`settle_frames`](Pool::settle_frames).
+    #[inline]
     pub(crate) fn get_for_frame(self: &Arc<Pool>, share: ShareIndex) -> Msg {
         let free = self.take_free(false);
         Pool::counted(free.unwrap_or_else(|| self.create()), Some(share))
@@ -148,12 +155,14 @@ impl Pool {
         (envelope.counted, envelope.share) = (true, Some(share));
     }
 
+    #[inline]
     fn counted(mut envelope: Box<Envelope>, share: Option<ShareIndex>) -> Msg {
         envelope.message.reset();
         (envelope.counted, envelope.share) = (true, share);
         Msg::from_envelope(envelope)
     }
 
+    #[inline]
     fn take_free(self: &Arc<Pool>, count: bool) -> Option<Box<Envelope>> {
         magazine::take(self, count).unwrap_or_else(|| {
             let mut state = self.state.lock();
@@ -166,11 +175,16 @@ impl Pool {
     }
 
     /// Takes an envelope back to wherever it belongs; one without a pool is freed.
+    #[inline]
     pub(crate) fn put(mut envelope: Box<Envelope>) {
         envelope.retire();
-        let Some(mut envelope) = magazine::give(envelope) else {
-            return;
-        };
+        if let Some(envelope) = magazine::give(envelope) {
+            Pool::put_aside(envelope);
+        }
+    }
+
+    /// Takes an envelope back that no magazine takes.
+    fn put_aside(mut envelope: Box<Envelope>) {
         let Some(pool) = envelope.home.clone() else {
             return;
         };
@@ -262,8 +276,7 @@ impl Pool {
         if plenty > 0 {
             return plenty;
         }
-        // Watching comes first: a message that is given back meanwhile is seen, or sees it.
-        self.watched.store(true, Ordering::SeqCst);
+        self.begin_to_watch(&state);
         let all = counts::room(self.maxima.0, state.counts.in_use());
         let part = counts::room(self.maxima.1, state.counts.in_use_of(share));
         state
@@ -273,10 +286,37 @@ impl Pool {
         all.min(part)
     }
 
+    /// Comes before a look at the counts.
+    fn begin_to_watch(&self, state: &State) {
+        let known = self.watched.swap(true, Ordering::Relaxed);
+        if !known && !state.counts.pages().is_empty() {
+            self.watches.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Changes when the core must look again.
+    pub(crate) fn watches(&self) -> u64 {
+        self.watches.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the counts once more, when whatever was given back while watching began can be seen.
+    /// Whether there is room for somebody who waits.
+    pub(crate) fn look_again(&self) -> bool {
+        let mut state = self.state.lock();
+        let due = state.counts.take_all_resumes(self.maxima);
+        self.rewatch(&state);
+        due
+    }
+
     /// Whether puts must look at the counts from here on.
     fn rewatch(&self, state: &State) {
         let watched = state.counts.is_watched();
-        self.watched.store(watched, Ordering::SeqCst);
+        self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn settle(&self, page: &Page) {
+        self.state.lock().counts.settle(page);
     }
 
     /// Opens a share for a new group.
@@ -287,7 +327,7 @@ impl Pool {
     /// Gives a share back; it is used again once all of its messages have returned.
     pub(crate) fn close_share(&self, share: ShareIndex) {
         let mut state = self.state.lock();
-        self.watched.store(true, Ordering::SeqCst);
+        self.begin_to_watch(&state);
         state.counts.close_share(share);
         self.rewatch(&state);
     }
@@ -301,6 +341,7 @@ impl Pool {
         drop(free);
     }
 
+    #[inline]
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }

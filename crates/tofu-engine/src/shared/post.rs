@@ -90,6 +90,7 @@ impl Shared {
     }
 
     /// The checks that need nothing but the message; then the header as it will travel.
+    #[inline]
     fn check(&self, msg: &Msg) -> Result<BinaryHeader, PostErrorKind> {
         let op_code = msg.op_code();
         let unidentified = !msg.message_id().is_assigned();
@@ -109,6 +110,7 @@ impl Shared {
     }
 
     /// Gives a message that is being taken its id, if it has none. (A refused one uses none up.)
+    #[inline]
     fn identify(&self, header: &mut BinaryHeader, outbox: &mut Outbox) {
         if !header.message_id.is_assigned() {
             header.message_id = outbox.next_id(|| self.set_ids_aside());
@@ -173,6 +175,7 @@ impl Shared {
     }
 
     /// Queues a frame behind the others of its channel.
+    #[inline]
     fn append(
         &self,
         group: &Arc<GroupShared>,
@@ -243,6 +246,7 @@ impl Shared {
     }
 
     /// A large message goes into the send queue itself: its pool counts it no longer.
+    #[inline]
     fn uncount_if_large(&self, header: &BinaryHeader, msg: &mut Msg) -> Announcement {
         if header.payload_len() < self.options.large_message {
             return Announcement::default();

@@ -123,6 +123,7 @@ impl Receiver {
     }
 
     /// The next message of what has been taken out already.
+    #[inline]
     fn next_taken(&mut self, shared: &Shared, group: &GroupShared) -> Option<Msg> {
         loop {
             if self.current.count > 0 {
@@ -142,6 +143,7 @@ impl Receiver {
     }
 
     /// Builds the message of the next frame.
+    #[inline]
     fn next_frame(&mut self, shared: &Shared, group: &GroupShared) -> Msg {
         let mut msg = shared.pool.get_for_frame(group.share);
         let frames = &mut self.current;

@@ -72,6 +72,7 @@ impl Registry {
     }
 
     /// The slot of a number that has been given out at some time.
+    #[inline]
     pub(crate) fn slot(&self, number: ChannelNumber) -> Option<&Slot> {
         let index = index(number);
         self.pages[index / PAGE_SLOTS]

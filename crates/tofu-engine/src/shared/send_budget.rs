@@ -7,6 +7,9 @@ use crate::sync::{Alone, AtomicUsize, Mutex, Ordering};
 /// What a channel draws ahead, at most.
 const AHEAD: usize = 16 * 1024;
 
+/// A budget below this is kept to the byte: nothing is drawn ahead.
+const EXACT_BELOW: usize = 16 * 1024 * 1024;
+
 /// Bytes posted and not wholly handed to the kernel, and what channels that have some queued have
 /// drawn ahead: so a post does not write what all threads share.
 ///
@@ -28,12 +31,16 @@ impl SendBudget {
         SendBudget {
             queued: Alone::default(),
             limit,
-            ahead: (limit / 4096).min(AHEAD),
+            ahead: match limit {
+                ..EXACT_BELOW => 0,
+                _ => (limit / 4096).min(AHEAD),
+            },
             refused: Mutex::default(),
         }
     }
 
     /// Whether `bytes` more would be too much.
+    #[inline]
     pub(crate) fn is_full(&self, bytes: usize) -> bool {
         self.queued.load(Ordering::Relaxed).saturating_add(bytes) > self.limit
     }
@@ -48,6 +55,7 @@ impl SendBudget {
 
     /// What a channel with so much in its queue may hold on top: little beside the whole budget and
     /// beside what is queued, so that many channels with a little each do not use the budget up.
+    #[inline]
     pub(crate) fn ahead(&self, queued: usize) -> usize {
         self.ahead.min(queued / 4)
     }

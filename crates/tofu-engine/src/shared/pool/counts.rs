@@ -131,6 +131,16 @@ impl Counts {
         due
     }
 
+    /// The same for whatever share may have changed.
+    pub(super) fn take_all_resumes(&mut self, maxima: (usize, usize)) -> bool {
+        let mut due = false;
+        for index in 0..self.shares.len() {
+            let share = ShareIndex(u32::try_from(index).unwrap_or(u32::MAX));
+            due |= self.take_resume(maxima, Some(share));
+        }
+        due
+    }
+
     /// Opens a share for a new group.
     pub(super) fn open_share(&mut self) -> ShareIndex {
         if let Some(index) = self.vacant.pop() {

@@ -38,26 +38,30 @@ struct Magazine {
 }
 
 /// This thread's magazine for a pool, if it may have one; opened at its first use.
+#[inline]
 fn find<'a>(entries: &'a mut Vec<Entry>, pool: &Arc<Pool>) -> Option<&'a mut Magazine> {
-    let known = entries
-        .iter()
-        .position(|entry| std::ptr::eq(entry.pool.as_ptr(), Arc::as_ptr(pool)));
-    let index = known.unwrap_or_else(|| {
-        // And those of pools that are closed are forgotten.
-        entries.retain(|entry| entry.pool.upgrade().is_some_and(|pool| !pool.is_closed()));
-        entries.push(Entry {
-            pool: Arc::downgrade(pool),
-            magazine: pool.open_page().map(|page| Magazine {
-                page,
-                free: Vec::new(),
-            }),
-        });
-        entries.len() - 1
-    });
+    let is_of_pool = |entry: &Entry| std::ptr::eq(entry.pool.as_ptr(), Arc::as_ptr(pool));
+    let known = entries.iter().position(is_of_pool);
+    let index = known.unwrap_or_else(|| open(entries, pool));
     entries[index].magazine.as_mut()
 }
 
+#[cold]
+fn open(entries: &mut Vec<Entry>, pool: &Arc<Pool>) -> usize {
+    // Those of pools that are closed are forgotten.
+    entries.retain(|entry| entry.pool.upgrade().is_some_and(|pool| !pool.is_closed()));
+    entries.push(Entry {
+        pool: Arc::downgrade(pool),
+        magazine: pool.open_page().map(|page| Magazine {
+            page,
+            free: Vec::new(),
+        }),
+    });
+    entries.len() - 1
+}
+
 /// Runs `work` with this thread's magazine for a pool; `None` where it has none.
+#[inline]
 fn with<R>(pool: &Arc<Pool>, work: impl FnOnce(&mut Magazine) -> R) -> Option<R> {
     if pool.magazine_len == 0 {
         return None;
@@ -69,6 +73,7 @@ fn with<R>(pool: &Arc<Pool>, work: impl FnOnce(&mut Magazine) -> R) -> Option<R>
 
 /// An unused message, counted from now on if it is to be. The outer `None`: there is no magazine
 /// here; the inner one: nothing is free.
+#[inline]
 pub(super) fn take(pool: &Arc<Pool>, count: bool) -> Option<Option<Box<Envelope>>> {
     with(pool, |magazine| {
         let envelope = magazine.pop(pool)?;
@@ -80,17 +85,20 @@ pub(super) fn take(pool: &Arc<Pool>, count: bool) -> Option<Option<Box<Envelope>
 }
 
 /// Counts one message more. `None`: there is no magazine here.
+#[inline]
 pub(super) fn count_one(pool: &Arc<Pool>) -> Option<()> {
     with(pool, |magazine| magazine.count_one(pool))
 }
 
 /// Counts one message less. Whether somebody watches; `None`: there is no magazine here.
+#[inline]
 pub(super) fn uncount_one(pool: &Arc<Pool>, share: Option<ShareIndex>) -> Option<bool> {
     with(pool, |magazine| magazine.uncount_one(pool, share))
 }
 
 /// Takes a message back that is no longer in use into this thread's magazine, and tells the pool's
 /// loop of it if that waits for room. Returns it where it is not to be kept here.
+#[inline]
 pub(super) fn give(envelope: Box<Envelope>) -> Option<Box<Envelope>> {
     // What does not count any more comes from the engine, which has no use for it.
     if !envelope.counted || envelope.message.capacity() > KEEP_CAPACITY {
@@ -125,41 +133,60 @@ pub(super) fn forget(pool: &Arc<Pool>) {
 }
 
 impl Magazine {
+    #[inline]
     fn count_one(&mut self, pool: &Pool) {
         self.page.take_one();
         self.settle_if_full(pool);
     }
 
+    #[inline]
     fn uncount_one(&mut self, pool: &Pool, share: Option<ShareIndex>) -> bool {
-        if let (false, Some(share)) = (self.page.is_for(share), share) {
-            let mut state = pool.state.lock();
-            state.counts.settle(&self.page);
-            self.page.set_share(share);
+        if !self.page.is_for(share) {
+            self.turn_to(pool, share);
         }
         self.page.give_one(share);
         self.settle_if_full(pool);
-        pool.watched.load(Ordering::SeqCst)
+        // Not ordered behind the store, which would cost more than all the rest: whoever begins to
+        // watch looks at the pages again when what was on its way has arrived.
+        pool.watched.load(Ordering::Relaxed)
     }
 
-    fn settle_if_full(&self, pool: &Pool) {
-        if self.page.is_full() {
-            pool.state.lock().counts.settle(&self.page);
+    #[cold]
+    fn turn_to(&mut self, pool: &Pool, share: Option<ShareIndex>) {
+        let mut state = pool.state.lock();
+        state.counts.settle(&self.page);
+        if let Some(share) = share {
+            self.page.set_share(share);
         }
     }
 
+    #[inline]
+    fn settle_if_full(&self, pool: &Pool) {
+        if self.page.is_full() {
+            pool.settle(&self.page);
+        }
+    }
+
+    #[inline]
     fn pop(&mut self, pool: &Pool) -> Option<Box<Envelope>> {
         if self.free.is_empty() {
-            let half = pool.magazine_len.div_ceil(2);
-            let mut state = pool.state.lock();
-            let taken = std::iter::from_fn(|| state.free.pop());
-            self.free.extend(taken.take(half));
+            self.refill(pool);
         }
         let envelope = self.free.pop();
         self.page.set_free(self.free.len());
         envelope
     }
 
+    #[cold]
+    fn refill(&mut self, pool: &Pool) {
+        let half = pool.magazine_len.div_ceil(2);
+        let mut state = pool.state.lock();
+        let taken = std::iter::from_fn(|| state.free.pop());
+        self.free.extend(taken.take(half));
+    }
+
     /// Takes a message in. Returns its pool if somebody is to be told that there is room.
+    #[inline]
     fn push(&mut self, mut envelope: Box<Envelope>) -> Option<Arc<Pool>> {
         envelope.counted = false;
         let share = envelope.share.take();
@@ -169,11 +196,16 @@ impl Magazine {
             news = Some(Arc::clone(pool));
         }
         if self.free.len() >= pool.magazine_len {
-            pool.store(self.free.drain(..self.free.len().div_ceil(2)));
+            self.empty(pool);
         }
         self.free.push(envelope);
         self.page.set_free(self.free.len());
         news
+    }
+
+    #[cold]
+    fn empty(&mut self, pool: &Pool) {
+        pool.store(self.free.drain(..self.free.len().div_ceil(2)));
     }
 }
 

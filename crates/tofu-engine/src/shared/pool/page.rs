@@ -37,9 +37,9 @@ impl Default for Page {
 }
 
 impl Page {
-    /// The count as it stands. Ordered behind the reader's own announcement that it watches.
+    /// The count as it stands.
     pub(super) fn in_use(&self) -> i64 {
-        self.in_use.load(Ordering::SeqCst)
+        self.in_use.load(Ordering::Acquire)
     }
 
     pub(super) fn in_use_of(&self, share: ShareIndex) -> i64 {
@@ -53,27 +53,31 @@ impl Page {
     }
 
     /// One message was taken. Its thread only.
+    #[inline]
     pub(super) fn take_one(&self) {
         let count = self.in_use.load(Ordering::Relaxed);
-        self.in_use.store(count + 1, Ordering::Relaxed);
+        self.in_use.store(count + 1, Ordering::Release);
     }
 
-    /// One message was given back. Its thread only, and `share` must be the page's. Ordered before
-    /// the thread's look at whether somebody watches: one of the two sees the other.
+    /// One message was given back. Its thread only, and `share` must be the page's.
+    #[inline]
     pub(super) fn give_one(&self, share: Option<ShareIndex>) {
         if share.is_some() {
             let count = self.of_share.load(Ordering::Relaxed);
             self.of_share.store(count - 1, Ordering::Relaxed);
         }
-        self.in_use.fetch_sub(1, Ordering::SeqCst);
+        let count = self.in_use.load(Ordering::Relaxed);
+        self.in_use.store(count - 1, Ordering::Release);
     }
 
     /// Whether a message of this share can be given back here.
+    #[inline]
     pub(super) fn is_for(&self, share: Option<ShareIndex>) -> bool {
         share.is_none_or(|share| self.share.load(Ordering::Relaxed) == u64::from(share.0))
     }
 
     /// Whether it must be settled.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.in_use.load(Ordering::Relaxed).abs() >= SETTLED_AT
             || self.of_share.load(Ordering::Relaxed).abs() >= SETTLED_AT
@@ -86,9 +90,11 @@ impl Page {
 
     /// Empties it: what stood there. Its thread only, under the pool's lock.
     pub(super) fn take(&self) -> (i64, Option<(ShareIndex, i64)>) {
-        let of_share = self.of_share.swap(0, Ordering::Relaxed);
+        let of_share = self.of_share.load(Ordering::Relaxed);
+        self.of_share.store(0, Ordering::Relaxed);
         let share = u32::try_from(self.share.load(Ordering::Relaxed)).ok();
-        let in_use = self.in_use.swap(0, Ordering::SeqCst);
+        let in_use = self.in_use.load(Ordering::Relaxed);
+        self.in_use.store(0, Ordering::Release);
         (in_use, share.map(|share| (ShareIndex(share), of_share)))
     }
 
@@ -97,6 +103,7 @@ impl Page {
         self.free.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn set_free(&self, free: usize) {
         self.free.store(free, Ordering::Relaxed);
     }
