@@ -172,9 +172,6 @@ impl Shared {
         let mut outbox = slot.lock();
         let limits = (&self.options, &self.send_budget);
         let reserved = outbox.reserve(number, frame_len, group.id, limits);
-        if reserved.is_ok() {
-            self.send_budget.add(frame_len);
-        }
         drop(outbox);
         if reserved == Err(PostErrorKind::QueueFull) {
             // If the budget has got room meanwhile, a sleeping loop would not notice.
@@ -185,11 +182,11 @@ impl Shared {
 
     /// Gives back room that was set aside. Whoever waits for it is told by the event loop.
     fn give_room_back(&self, number: ChannelNumber, room: Reservation) {
-        let give_back = |outbox: &mut Outbox| outbox.give_room_back(room);
-        let Some((true, wanted)) = self.registry.with(number, give_back) else {
+        let budget = &self.send_budget;
+        let give_back = |outbox: &mut Outbox| outbox.give_room_back(room, budget);
+        let Some(Some(wanted)) = self.registry.with(number, give_back) else {
             return;
         };
-        self.send_budget.release(room.frame_len);
         if wanted {
             self.send_budget.refuse(number);
         }

@@ -32,7 +32,7 @@ impl Outbox {
         }
     }
 
-    /// Sets room aside as if a message of that length were queued; the caller adds it to the budget.
+    /// Sets room aside as if a message of that length were queued.
     pub(crate) fn reserve(
         &mut self,
         number: ChannelNumber,
@@ -42,22 +42,26 @@ impl Outbox {
     ) -> Result<Reservation, PostErrorKind> {
         let frame = (number, OpCode::Signal, frame_len);
         self.admit_frame(frame, group, limits, WhenFull::Wait)?;
-        self.queued_messages += 1;
-        self.queued_bytes += frame_len;
+        self.draw(frame_len, limits.1);
         Ok(Reservation {
             life: self.life,
             frame_len,
         })
     }
 
-    /// Gives back what was set aside, unless the channel's end has done so. The first value says
-    /// that the caller takes it off the budget, the second that somebody waits for room.
-    pub(crate) fn give_room_back(&mut self, room: Reservation) -> (bool, bool) {
+    /// Gives back what was set aside; `None` where the channel's end has done so. Whether somebody
+    /// waits for room here.
+    pub(crate) fn give_room_back(
+        &mut self,
+        room: Reservation,
+        budget: &SendBudget,
+    ) -> Option<bool> {
         if self.life != room.life || !matches!(self.phase, Phase::Open | Phase::Closing) {
-            return (false, false);
+            return None;
         }
         self.queued_messages = self.queued_messages.saturating_sub(1);
         self.queued_bytes = self.queued_bytes.saturating_sub(room.frame_len);
-        (true, self.refused || self.waited_for)
+        self.give_back_to(budget, room.frame_len);
+        Some(self.refused || self.waited_for)
     }
 }

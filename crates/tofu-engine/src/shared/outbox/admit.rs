@@ -1,0 +1,130 @@
+//! What may be posted to a channel now: the checks that depend on it, and its part of the engine's
+//! send budget.
+//!
+//! Called under the slot's lock, by posting threads and, where bytes leave, by the core.
+
+use tofu_msg::{BinaryHeader, ChannelNumber, OpCode};
+
+use super::{Outbox, Phase, Role, WhenFull};
+use crate::error::PostErrorKind;
+use crate::options::Options;
+use crate::shared::group::GroupId;
+use crate::shared::send_budget::SendBudget;
+
+impl Outbox {
+    /// Whether a message of this header may be posted by `group` now: the checks that depend on the
+    /// channel, in their order.
+    #[inline]
+    pub(crate) fn admit(
+        &mut self,
+        header: &BinaryHeader,
+        group: GroupId,
+        limits: (&Options, &SendBudget),
+        when_full: WhenFull,
+    ) -> Result<(), PostErrorKind> {
+        let frame = (header.channel_number, header.op_code, header.frame_len());
+        self.admit_frame(frame, group, limits, when_full)
+    }
+
+    pub(super) fn admit_frame(
+        &mut self,
+        (number, op_code, frame_len): (ChannelNumber, OpCode, usize),
+        group: GroupId,
+        limits: (&Options, &SendBudget),
+        when_full: WhenFull,
+    ) -> Result<(), PostErrorKind> {
+        if self.phase == Phase::Vacant {
+            return Err(PostErrorKind::InvalidChannelNumber);
+        }
+        if self.group != Some(group) {
+            return Err(PostErrorKind::InvalidChannelGroup);
+        }
+        self.admit_op_code(op_code)
+            .map_err(PostErrorKind::NotAllowed)?;
+        if self.phase != Phase::Open {
+            return Err(PostErrorKind::ChannelClosed);
+        }
+        if self.has_reserved(frame_len, when_full)? {
+            return Ok(());
+        }
+        if op_code != OpCode::ByeSignal && self.is_full(frame_len, limits) {
+            let noted = self.refused || self.waited_for;
+            match when_full {
+                WhenFull::Refuse | WhenFull::Reserved(_) => self.refused = true,
+                WhenFull::Wait => self.waited_for = true,
+            }
+            if !noted {
+                limits.1.refuse(number);
+            }
+            return Err(PostErrorKind::QueueFull);
+        }
+        Ok(())
+    }
+
+    /// Whether the conversation, as it stands, lets this side say `op_code`; if not, why.
+    #[inline]
+    fn admit_op_code(&self, op_code: OpCode) -> Result<(), &'static str> {
+        if matches!(op_code, OpCode::HelloRequest | OpCode::WelcomeRequest) {
+            return Err("the channel exists already; a new one is opened on channel 0");
+        }
+        if op_code == OpCode::ByeSignal {
+            return Ok(());
+        }
+        if self.role == Role::Listener {
+            return Err("a listener takes only a ByeSignal");
+        }
+        if op_code == OpCode::WelcomeResponse {
+            return Err("a WelcomeResponse comes from the engine only");
+        }
+        if op_code == OpCode::HelloResponse {
+            if self.role != Role::Acceptor {
+                return Err("only the side that received the HelloRequest answers it");
+            }
+            if self.hello_response_posted {
+                return Err("the HelloRequest has been answered already");
+            }
+        }
+        if self.bye_response_posted {
+            return Err("after a ByeResponse only a ByeSignal may follow");
+        }
+        if op_code == OpCode::ByeResponse {
+            return match self.peer_said_bye {
+                true => Ok(()),
+                false => Err("the peer has sent no ByeRequest to answer"),
+            };
+        }
+        if self.bye_request_posted {
+            return Err("after a ByeRequest only a ByeResponse or a ByeSignal may follow");
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn is_full(&self, frame_len: usize, (options, budget): (&Options, &SendBudget)) -> bool {
+        self.queued_messages > 0
+            && (self.queued_messages >= options.send_queue_messages
+                || self.queued_bytes + frame_len > options.send_queue_bytes
+                || (self.drawn_ahead < frame_len && budget.is_full(frame_len)))
+    }
+
+    /// One message more is queued.
+    #[inline]
+    pub(super) fn draw(&mut self, frame_len: usize, budget: &SendBudget) {
+        self.queued_messages += 1;
+        self.queued_bytes += frame_len;
+        self.drawn_ahead = match self.drawn_ahead.checked_sub(frame_len) {
+            Some(left) => left,
+            None => self.drawn_ahead + budget.draw(frame_len, self.queued_bytes),
+        };
+    }
+
+    /// So many bytes are queued no longer: they go back to the budget, with most of what was drawn
+    /// ahead.
+    pub(super) fn give_back_to(&mut self, budget: &SendBudget, settled: usize) {
+        let drawn = self.drawn_ahead + settled;
+        self.drawn_ahead = drawn.min(budget.ahead(self.queued_bytes));
+        if drawn > self.drawn_ahead {
+            budget.release(drawn - self.drawn_ahead);
+        }
+    }
+}
