@@ -16,6 +16,28 @@ pub enum Incoming {
     Update(Msg),
 }
 
+impl Incoming {
+    /// The message, whoever it is from.
+    #[must_use]
+    pub fn message(&self) -> &Msg {
+        match self {
+            Incoming::Peer(message) | Incoming::Engine(_, message) | Incoming::Update(message) => {
+                message
+            }
+        }
+    }
+
+    /// The message by itself, as it was received.
+    #[must_use]
+    pub fn into_message(self) -> Msg {
+        match self {
+            Incoming::Peer(message) | Incoming::Engine(_, message) | Incoming::Update(message) => {
+                message
+            }
+        }
+    }
+}
+
 /// What a message from the engine is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
