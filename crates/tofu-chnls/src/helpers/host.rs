@@ -276,27 +276,35 @@ impl Host {
 
     fn run<S: Service + ?Sized>(&mut self, engine: &dyn Ampe, service: &mut S) -> HostEnd {
         while !self.stop_now.load(Ordering::Acquire) {
-            let message = match self.next() {
-                Ok(Some(message)) => message,
-                Ok(None) => continue,
+            let incoming = match self.next(service.next_deadline()) {
+                Ok(message) => message.map(Incoming::from),
                 Err(error) => return HostEnd::EngineEnded(error),
             };
-            let incoming = Incoming::from(message);
-            if matches!(&incoming, Incoming::Update(update) if is_stop(update)) {
+            if matches!(&incoming, Some(Incoming::Update(update)) if is_stop(update)) {
                 break;
             }
-            if let ControlFlow::Break(()) = service.on_message(incoming, &self.context(engine)) {
+            let context = self.context(engine);
+            if let Some(incoming) = incoming {
+                if service.on_message(incoming, &context).is_break() {
+                    return HostEnd::ServiceEnded;
+                }
+            }
+            if on_time(service, &context).is_break() {
                 return HostEnd::ServiceEnded;
             }
         }
         HostEnd::Stopped
     }
 
-    fn next(&mut self) -> Result<Option<Msg>, EngineError> {
-        match self.early.pop_front() {
-            Some(message) => Ok(Some(message)),
-            None => self.group.wait_receive(Duration::MAX),
+    /// The next message, or none where the deadline comes first.
+    fn next(&mut self, deadline: Option<Instant>) -> Result<Option<Msg>, EngineError> {
+        if let Some(message) = self.early.pop_front() {
+            return Ok(Some(message));
         }
+        let wait = deadline.map_or(Duration::MAX, |at| {
+            at.saturating_duration_since(Instant::now())
+        });
+        self.group.wait_receive(wait)
     }
 
     fn context<'a>(&'a self, engine: &'a dyn Ampe) -> Context<'a> {
@@ -319,6 +327,18 @@ impl HostHandle {
             self.poster.update_receiver(None).ok();
         }
     }
+}
+
+/// Tells a service the time, if it waits for it. One that waits for nothing costs no look at the clock.
+fn on_time<S: Service + ?Sized>(service: &mut S, context: &Context<'_>) -> ControlFlow<()> {
+    let Some(deadline) = service.next_deadline() else {
+        return ControlFlow::Continue(());
+    };
+    let now = Instant::now();
+    if deadline > now {
+        return ControlFlow::Continue(());
+    }
+    service.on_time(now, context)
 }
 
 /// A goodbye from this process itself is the handle's: nobody else can send one here by accident.

@@ -3,10 +3,12 @@
 
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use tofu_addr::Endpoint;
 use tofu_msg::{BinaryHeader, ChannelNumber, Message, OpCode};
 
+use super::Post;
 use crate::{Ampe, ChannelGroup, EngineError, Incoming, Msg, PostError, Poster};
 
 /// What a server does with the messages of all its clients, wherever they connected. A
@@ -38,6 +40,20 @@ pub trait Service {
     /// this process, by [`Poster::update_receiver`]. `Break` ends the host.
     fn on_message(&mut self, incoming: Incoming, context: &Context<'_>) -> ControlFlow<()>;
 
+    /// When [`on_time`](Self::on_time) is to be called next; asked before each wait. A service with
+    /// [`Calls`](super::Calls), a [`Connector`](super::Connector) or a [`Heartbeat`](super::Heartbeat)
+    /// gives the earliest of theirs.
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Called when [`next_deadline`](Self::next_deadline) has come, after a message that came before
+    /// it. `Break` ends the host.
+    fn on_time(&mut self, now: Instant, context: &Context<'_>) -> ControlFlow<()> {
+        let _ = (now, context);
+        ControlFlow::Continue(())
+    }
+
     /// Called once at the end, whatever ended it, while clients can still be told something, unless it
     /// was the engine that ended. What is posted here is sent within the host's grace.
     fn stop(&mut self, context: &Context<'_>) {
@@ -60,6 +76,12 @@ pub struct Context<'a> {
     pub(super) engine: &'a dyn Ampe,
     pub(super) group: &'a ChannelGroup,
     pub(super) listeners: &'a [Listener],
+}
+
+impl Post for Context<'_> {
+    fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
+        self.group.post(message)
+    }
 }
 
 impl Context<'_> {

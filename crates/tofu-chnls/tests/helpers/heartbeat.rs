@@ -1,9 +1,13 @@
 //! Heartbeats between engines, and a peer that falls silent and speaks again.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tofu_chnls::helpers::{CallEvent, Calls, Heartbeat, HeartbeatEvent, time_to_next};
-use tofu_chnls::{Ampe, ChannelGroup, Options, Reactor};
+use tofu_chnls::helpers::{
+    CallEvent, Calls, Context, Heartbeat, HeartbeatEvent, Host, Service, close_at_once,
+    time_to_next,
+};
+use tofu_chnls::{Ampe, ChannelGroup, Incoming, Notice, Options, Reactor};
 use tofu_msg::{Message, OpCode};
 use tofu_testkit::{RawListener, RawPeer};
 
@@ -119,4 +123,72 @@ fn two_sides_that_beat_keep_each_other_and_disturb_no_call() {
     );
     assert!(beats > 0, "the server beats too");
     server.kill();
+}
+
+/// A service that does nothing but to close the channels of clients that fall silent.
+struct Watchman {
+    heartbeat: Heartbeat,
+    closed: u32,
+}
+
+impl Service for Watchman {
+    fn on_message(&mut self, incoming: Incoming, context: &Context<'_>) -> ControlFlow<()> {
+        self.heartbeat
+            .on_message(incoming.message(), Instant::now());
+        match incoming {
+            Incoming::Peer(mut message) if message.op_code() == OpCode::HelloRequest => {
+                self.heartbeat
+                    .watch(message.channel_number(), Instant::now());
+                message.make_reply();
+                context.post(message).unwrap();
+                ControlFlow::Continue(())
+            }
+            Incoming::Engine(Notice::ChannelClosed(_), _) => {
+                self.closed += 1;
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.heartbeat.next_deadline()
+    }
+
+    fn on_time(&mut self, now: Instant, context: &Context<'_>) -> ControlFlow<()> {
+        self.heartbeat.on_time(context, now);
+        while let Some(event) = self.heartbeat.next_event() {
+            if let HeartbeatEvent::Silent { channel, .. } = event {
+                close_at_once(context, channel).unwrap();
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn a_service_watches_its_clients() {
+    let engine = Reactor::start(Options::default()).unwrap();
+    let host = Host::open(&engine, [any_port()], DEADLINE).unwrap();
+    let endpoint = host.listeners()[0].endpoint.clone();
+    let server = std::thread::spawn(move || {
+        let heartbeat = Heartbeat::new(INTERVAL, 3 * INTERVAL);
+        let mut watchman = Watchman {
+            heartbeat,
+            closed: 0,
+        };
+        host.serve(&engine, &mut watchman).unwrap();
+        watchman.closed
+    });
+    let mut peer = RawPeer::connect(&endpoint).unwrap();
+    peer.hello(&endpoint).unwrap();
+    // It says nothing more, gets its answer and some heartbeats, and then is closed.
+    let (frames, _) = peer.receive_all(DEADLINE);
+    assert_eq!(frames[0].op_code(), OpCode::HelloResponse);
+    assert!(
+        frames[1..]
+            .iter()
+            .all(|frame| frame.op_code() == OpCode::Signal)
+    );
+    assert_eq!(server.join().unwrap(), 1);
 }
