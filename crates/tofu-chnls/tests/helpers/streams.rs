@@ -238,6 +238,72 @@ fn a_writer_that_is_finished_is_whole_and_one_that_is_dropped_is_not() {
     }
 }
 
+/// Receives until nothing more comes, or a stream has failed.
+fn drain(group: &mut ChannelGroup, streams: &mut Reassembler) -> Option<StreamError> {
+    while let Some(message) = group.wait_receive(Duration::from_millis(50)).unwrap() {
+        if let Received::Failed(error) = streams.feed(message, Instant::now()) {
+            return Some(error);
+        }
+    }
+    None
+}
+
+#[test]
+fn who_finds_no_room_can_give_up() {
+    let mut pair = pair(tcp(), narrow());
+    let poster = pair.group.poster();
+    let mut streams = Reassembler::new(StreamLimits::default());
+    let body = content(8_000_000);
+    let mut chunks = Chunks::new(&pair.client, pair.first(), &body[..]);
+    let stalled = chunks.post_until(&poster, Instant::now());
+    assert!(matches!(stalled, Err(ChunkError::Stalled)), "{stalled:?}");
+    let started = Instant::now();
+    while chunks.abort(&poster, "no patience").is_err() {
+        assert!(started.elapsed() < PATIENCE);
+        assert_eq!(drain(&mut pair.served, &mut streams), None);
+    }
+    let broken = chunks.post_all(&poster, PATIENCE);
+    assert!(matches!(broken, Err(ChunkError::Broken)), "{broken:?}");
+    let error = failure(next(&mut pair.served, &mut streams));
+    assert!(
+        error.to_string().ends_with("gave up: no patience"),
+        "{error}"
+    );
+    assert_eq!(streams.open_streams(), 0);
+}
+
+#[test]
+fn a_writer_that_found_no_room_goes_on_later() {
+    let mut pair = pair(tcp(), narrow());
+    let body = content(8_000_000);
+    let stall = Duration::from_millis(10);
+    let mut writer = ChunkWriter::new(&pair.client, pair.group.poster(), pair.first(), stall);
+    let mut streams = Reassembler::new(StreamLimits::default());
+    let (mut written, mut stalled) = (0, 0);
+    let started = Instant::now();
+    while written < body.len() {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{written} bytes written, {stalled} times stalled"
+        );
+        match writer.write(&body[written..]) {
+            Ok(len) => written += len,
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+                stalled += 1;
+                assert_eq!(drain(&mut pair.served, &mut streams), None);
+            }
+        }
+    }
+    assert!(stalled > 0);
+    assert_eq!(drain(&mut pair.served, &mut streams), None);
+    assert_eq!(writer.finish().unwrap().bytes, 8_000_000);
+    match next(&mut pair.served, &mut streams) {
+        Received::Whole(whole) => assert!(whole.body == body),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_stream_beyond_its_limit_is_refused_while_others_go_on() {
     let mut pair = pair(tcp(), narrow());

@@ -75,6 +75,8 @@ pub(super) enum State {
     Ended,
     /// It has failed and cannot go on.
     Broken,
+    /// The same, and the peer has been told.
+    Aborted,
 }
 
 impl<'e, R: Read> Chunks<'e, R> {
@@ -122,7 +124,7 @@ impl<'e, R: Read> Chunks<'e, R> {
         }
         match self.state {
             State::Ended => return Ok(None),
-            State::Broken => return Err(ChunkError::Broken),
+            State::Broken | State::Aborted => return Err(ChunkError::Broken),
             State::Open => {}
         }
         match self.make_part() {
@@ -168,7 +170,7 @@ impl<R: Read> Iterator for Chunks<'_, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.state {
-            State::Broken => None,
+            State::Broken | State::Aborted => None,
             State::Open | State::Ended => self.next_part().transpose(),
         }
     }

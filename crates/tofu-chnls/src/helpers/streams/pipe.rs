@@ -80,7 +80,7 @@ impl PipeWriter {
         if !state.has_room(bytes.len(), self.limit) {
             return Pushed::Full;
         }
-        state.bytes.extend(bytes);
+        state.push(bytes, self.limit);
         self.pipe.data.notify_one();
         Pushed::Taken
     }
@@ -159,7 +159,48 @@ impl Drop for PipeReader {
 }
 
 impl State {
+    /// Grows twofold up to the limit, so that no more than that is ever held for want of a reader.
+    fn push(&mut self, bytes: &[u8], limit: usize) {
+        let (needed, capacity) = (self.bytes.len() + bytes.len(), self.bytes.capacity());
+        if needed > capacity {
+            let target = needed.max((2 * capacity).min(limit));
+            self.bytes.reserve_exact(target - self.bytes.len());
+        }
+        self.bytes.extend(bytes);
+    }
+
     fn has_room(&self, len: usize, limit: usize) -> bool {
         self.bytes.is_empty() || self.bytes.len() + len <= limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tofu_msg::Message;
+
+    use super::*;
+
+    #[test]
+    fn no_more_memory_is_held_than_the_limit() {
+        let stream = StreamId::of(&Message::default());
+        let (writer, reader) = pipe(stream, 1000);
+        while writer.push(&[7; 30]) == Pushed::Taken {}
+        let state = |writer: &PipeWriter| {
+            let state = writer.pipe.state.lock();
+            (state.bytes.len(), state.bytes.capacity())
+        };
+        assert_eq!(state(&writer), (990, 1000));
+        assert!(!writer.wait_for_room(30, Duration::from_millis(1)));
+        let mut all = vec![0; 2000];
+        assert_eq!(reader.read(&mut all, Duration::ZERO).ok(), Some(990));
+        assert!(writer.wait_for_room(30, Duration::MAX));
+        assert_eq!(
+            writer.push(&[7; 2000]),
+            Pushed::Taken,
+            "one part always fits"
+        );
+        drop(reader);
+        assert!(writer.wait_for_room(30, Duration::MAX));
+        assert_eq!(writer.push(&[7; 30]), Pushed::Gone);
     }
 }

@@ -14,6 +14,30 @@ use super::pipe::PipeReader;
 /// whole ends with an error that holds the [`StreamError`](super::StreamError). What waits to be read
 /// is bounded by [`StreamLimits::reader_bytes`](super::StreamLimits::reader_bytes). Dropping it before
 /// the end means that nobody wants the rest: later parts are swallowed.
+///
+/// ```
+/// use std::io::{self, Read};
+/// use std::time::{Duration, Instant};
+/// use tofu_chnls::Msg;
+/// use tofu_chnls::helpers::{Reassembler, Received, StreamLimits};
+///
+/// /// What to do with each message that was received.
+/// fn take(streams: &mut Reassembler, message: Msg) {
+///     match streams.feed_timeout(message, Instant::now(), Duration::from_secs(60)) {
+///         Received::Begun(mut reader) => {
+///             std::thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+///         }
+///         Received::Failed(error) => println!("{error}"), // its reader has been told
+///         other => println!("{other:?}"),
+///     }
+/// }
+///
+/// let mut streams = Reassembler::new(StreamLimits::default())
+///     .read_if(|head| head.text_headers().get("File").is_some());
+/// # let mut message = tofu_msg::Message::default();
+/// # message.set_origin(tofu_msg::Origin::Peer);
+/// # take(&mut streams, Msg::from(message));
+/// ```
 #[derive(Debug)]
 pub struct StreamReader {
     head: Message,

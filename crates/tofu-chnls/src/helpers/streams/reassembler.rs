@@ -23,7 +23,8 @@ use crate::Msg;
 /// swallowed and counted, and all others go on. How late it is comes in as an argument: wait until
 /// [`next_deadline`](Reassembler::next_deadline) at most, and call [`expire`](Reassembler::expire).
 ///
-/// Only messages of peers are looked at; text headers of later parts are dropped. An unfinished
+/// Only messages of peers are looked at, also those that [`Calls`](crate::helpers::Calls) hands out as
+/// the parts of an answer; text headers of later parts are dropped. An unfinished
 /// stream holds no message of the pool.
 ///
 /// ```

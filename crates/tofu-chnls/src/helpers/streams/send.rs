@@ -65,16 +65,26 @@ impl<R: Read> Chunks<'_, R> {
         }
     }
 
-    /// Gives up: the peer gets a last part that says so, if it has got any part at all. Dropping
-    /// the stream instead leaves the peer with a stream that has no end.
+    /// Gives up: the peer gets a last part that says so, if it has got any part at all and not the
+    /// last one. Dropping the stream instead leaves the peer with one that has no end.
     ///
     /// # Errors
-    /// Why that part was not posted either.
-    pub fn abort(self, to: &impl Post, reason: &str) -> Result<(), PostError> {
-        match self.is_begun() {
-            true => to.post(self.head.aborting(reason)).map(drop),
-            false => Ok(()),
+    /// Why that part was not posted either; it may be tried again.
+    pub fn abort(&mut self, to: &impl Post, reason: &str) -> Result<(), PostError> {
+        self.abort_by(|part| to.post(part), reason)
+    }
+
+    fn abort_by(
+        &mut self,
+        post: impl FnOnce(Msg) -> Result<BinaryHeader, PostError>,
+        reason: &str,
+    ) -> Result<(), PostError> {
+        if self.is_begun() {
+            post(self.head.aborting(reason))?;
+            self.waiting = None;
+            self.state = State::Aborted;
         }
+        Ok(())
     }
 
     fn post_by(
@@ -86,8 +96,8 @@ impl<R: Read> Chunks<'_, R> {
                 Ok(Some(part)) => part,
                 Ok(None) => return Ok(self.sent()),
                 Err(error) => {
-                    if matches!(error, ChunkError::Read(_)) && self.is_begun() {
-                        post(self.head.aborting(&error.to_string())).ok();
+                    if matches!(error, ChunkError::Read(_)) {
+                        self.abort_by(&mut post, &error.to_string()).ok();
                     }
                     return Err(error);
                 }
@@ -113,7 +123,8 @@ impl<R: Read> Chunks<'_, R> {
     /// Whether the peer can have got a part, and still waits for the last one.
     fn is_begun(&self) -> bool {
         let posted = self.parts - u64::from(self.waiting.is_some());
-        posted > 0 && (self.state != State::Ended || self.waiting.is_some())
+        let is_ended = self.state == State::Ended && self.waiting.is_none();
+        posted > 0 && !is_ended && self.state != State::Aborted
     }
 
     fn sent(&self) -> Sent {
