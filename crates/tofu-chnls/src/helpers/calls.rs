@@ -158,6 +158,9 @@ impl<T> Calls<T> {
 
     /// Takes one received message. Gives it back unless it was about a pending call or one that has
     /// ended; the last word of a channel fails its calls and is given back too.
+    ///
+    /// When the group is destroyed, feed it what was not sent
+    /// ([`DestroyReport::unsent`](crate::DestroyReport)), and then call [`fail_all`](Self::fail_all).
     pub fn on_message(&mut self, message: Msg) -> Option<Msg> {
         match message.origin() {
             Origin::Peer => self.on_peer(message),
@@ -210,7 +213,8 @@ impl<T> Calls<T> {
         self.end(call).map(|pending| pending.value)
     }
 
-    /// Fails every pending call: for the end of the engine, when `wait_receive` returns an error.
+    /// Fails every pending call: for the end of the group, or of the engine, when `wait_receive`
+    /// returns an error.
     pub fn fail_all(&mut self, status: Status) {
         while let Some((&call, _)) = self.pending.first_key_value() {
             self.fail(call, CallFailureKind::EngineEnded(status), None);

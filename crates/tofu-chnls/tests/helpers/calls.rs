@@ -3,12 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tofu_addr::Address;
 use tofu_chnls::helpers::{
     CallErrorKind, CallEvent, CallFailure, CallFailureKind, Caller, Calls, RequestFate,
 };
 use tofu_chnls::{Ampe, ChannelGroup, Msg, Options, Reactor};
 use tofu_msg::{ChannelNumber, Message, OpCode, Status};
-use tofu_testkit::wait_until;
+use tofu_testkit::{RawListener, wait_until};
 
 use crate::server::{DEADLINE, Server, any_port, connect, receive, reply};
 
@@ -154,6 +155,44 @@ fn the_end_of_the_own_engine_ends_calls_with_their_channel() {
         CallEvent::Failed { failure, .. } => assert_eq!(failure.status(), Status::SHUTDOWN_STARTED),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_destroyed_group_tells_which_requests_were_not_sent() {
+    let peer = RawListener::bind_tcp().unwrap();
+    let engine = Reactor::start(Options::default()).unwrap();
+    let group = engine.create().unwrap();
+    let mut hello = engine.message().unwrap();
+    let endpoint = peer.endpoint().clone();
+    Address::connect_to(endpoint).format(&mut hello).unwrap();
+    let channel = group.post(hello).unwrap().channel_number;
+    // The peer reads nothing: at some time the send queue is full.
+    let (mut calls, deadline) = (Calls::new(10_000), Instant::now() + DEADLINE);
+    loop {
+        let mut request = request(channel);
+        request.body_mut().append(&[0; 60_000]).unwrap();
+        if calls.call(&group, request, 0, deadline).is_err() {
+            break;
+        }
+    }
+    let unsent = group.destroy(Duration::ZERO).unsent;
+    let mut not_sent = 0;
+    for message in unsent {
+        if let Some(message) = calls.on_message(message) {
+            // So soon that not even the HelloRequest was out.
+            assert_eq!(message.op_code(), OpCode::HelloResponse);
+            continue;
+        }
+        let failed = calls.next_event();
+        let Some(CallEvent::Failed { failure, .. }) = failed else {
+            panic!("{failed:?}");
+        };
+        assert_eq!(failure.fate(), RequestFate::NotSent);
+        not_sent += 1;
+    }
+    assert!(not_sent > 0);
+    calls.fail_all(Status::SHUTDOWN_STARTED);
+    assert_eq!(calls.pending(), 0);
 }
 
 /// A caller with its receiving thread, which ends with the engine.

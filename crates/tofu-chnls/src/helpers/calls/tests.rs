@@ -61,6 +61,19 @@ fn each_answer_finds_its_call_in_any_order() {
 }
 
 #[test]
+fn a_second_answer_is_late() {
+    let (mut calls, ids, _) = pending(1);
+    calls.on_message(response(ids[0]));
+    assert!(matches!(
+        calls.next_event(),
+        Some(CallEvent::Answered { .. })
+    ));
+    assert!(calls.on_message(response(ids[0])).is_none());
+    assert!(matches!(calls.next_event(), Some(CallEvent::Late { .. })));
+    assert_eq!(calls.late(), 1);
+}
+
+#[test]
 fn the_last_part_ends_a_call_and_progress_does_not() {
     let (mut calls, ids, _) = pending(1);
     let mut part = response(ids[0]);
