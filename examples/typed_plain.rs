@@ -121,9 +121,7 @@ impl Service for Means {
                 context.post(message).ok(); // refused if the client has left
                 return ControlFlow::Continue(());
             }
-            Incoming::Peer(message) | Incoming::Engine(_, message) | Incoming::Update(message) => {
-                message
-            }
+            other => other.into_message(),
         };
         if let Received::Whole(whole) = self.streams.feed(message, Instant::now()) {
             let channel = whole.head.channel_number();
@@ -131,6 +129,18 @@ impl Service for Means {
                 Some(answer) => context.post(Msg::from(answer)).map(drop).ok(),
                 None => context.close_now(channel).ok(),
             };
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.streams.next_deadline()
+    }
+
+    /// Clients that begin a stream and do not end it are not waited for.
+    fn on_time(&mut self, now: Instant, _context: &Context<'_>) -> ControlFlow<()> {
+        for expired in self.streams.expire(now) {
+            eprintln!("{expired}");
         }
         ControlFlow::Continue(())
     }
