@@ -101,9 +101,7 @@ impl Line {
     }
 
     pub(crate) fn queued(&self, channel: ChannelNumber) -> usize {
-        let channels = self.group.channels();
-        let info = channels.iter().find(|info| info.number == channel);
-        info.unwrap().queued_messages
+        queued(&self.group, channel)
     }
 
     pub(crate) fn signal(&self, channel: ChannelNumber, id: u64) -> Msg {
@@ -123,6 +121,12 @@ impl Line {
     pub(crate) fn expect_ids(&mut self, ids: impl IntoIterator<Item = u64>) {
         expect_ids(&mut self.peer, ids);
     }
+}
+
+fn queued(group: &ChannelGroup, channel: ChannelNumber) -> usize {
+    let channels = group.channels();
+    let info = channels.iter().find(|info| info.number == channel);
+    info.unwrap().queued_messages
 }
 
 /// A Signal of the engine's pool.
@@ -159,6 +163,7 @@ pub(crate) fn dial(
     let channel = connect(engine, group, listener.endpoint().clone());
     let mut peer = listener.accept(LIMIT).unwrap();
     assert!(peer.receive_frame(LIMIT).unwrap().is_some());
+    wait_until(LIMIT, "the engine's count", || queued(group, channel) == 0);
     (channel, peer, path)
 }
 
