@@ -120,9 +120,11 @@ impl Chat {
                     let is_good = info.cause.status().is_success();
                     self.lose(channel, if is_good { "left" } else { "been lost" })?;
                 }
-                // What a channel that ends had not sent, or that a slow reader reads again.
-                Incoming::Engine(Notice::Returned | Notice::SendQueueReady, _) => {}
-                other => return Err(unexpected(&other)),
+                failed @ Incoming::Engine(Notice::ListenFailed | Notice::ConnectFailed, _) => {
+                    return Err(unexpected(&failed));
+                }
+                // What a channel that ends had not sent, or pauses that end by themselves.
+                Incoming::Engine(..) => {}
             }
             if self.is_leaving && self.others.is_empty() {
                 return Ok(());

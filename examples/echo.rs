@@ -99,8 +99,10 @@ fn talk_over(endpoint: Endpoint) -> Outcome<Seen> {
     let service = thread::spawn(move || serve(group));
 
     let seen = talk_to(endpoint);
-    // Had the talk failed, this is what ends the service.
-    server.shutdown(Duration::from_secs(1));
+    if seen.is_err() {
+        // Nothing else would end the service.
+        server.shutdown(Duration::from_secs(1));
+    }
     let served = service.join().map_err(|_| "the service panicked")?;
     let seen = seen?;
     served.map(|()| seen)

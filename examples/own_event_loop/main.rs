@@ -195,7 +195,9 @@ impl Gateway {
                 self.clients.remove(&channel);
                 self.is_over = self.clients.is_empty();
             }
-            other => return Err(unexpected(&other)),
+            failed @ Incoming::Engine(Notice::ListenFailed, _) => return Err(unexpected(&failed)),
+            // Of a Signal that was not sent, or of a pause.
+            Incoming::Engine(..) | Incoming::Update(_) => {}
         }
         Ok(())
     }

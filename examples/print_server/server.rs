@@ -88,9 +88,11 @@ impl Server {
                     println!("serving on {}", Address::parse(&message)?);
                 }
                 Incoming::Engine(Notice::ChannelClosed(info), _) => self.lose(channel, &info.cause),
-                // A page that was not sent. The last word on the channel follows.
-                Incoming::Engine(Notice::Returned, _) => {}
-                other => return Err(unexpected(&other)),
+                failed @ Incoming::Engine(Notice::ListenFailed, _) => {
+                    return Err(unexpected(&failed));
+                }
+                // A page that was not sent, and the last word on the channel follows; or a pause.
+                Incoming::Engine(..) | Incoming::Update(_) => {}
             }
             self.hand_out()?;
             if self.is_done() {

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tofu::engine::Report;
 use tofu::prelude::*;
 
 /// What a step returns; the error can cross threads.
@@ -88,13 +89,19 @@ pub fn close(engine: &dyn Ampe, group: &mut ChannelGroup, channel: ChannelNumber
     }
 }
 
-/// The next message, whoever sent it.
+/// The next message, whoever sent it; but for notices of a pause, out of which the engine finds by
+/// itself. They come when this program is slower than its peers, and there is nothing to do about them.
 ///
 /// # Errors
 /// If none comes in time.
 pub fn next(group: &mut ChannelGroup) -> Outcome<Msg> {
-    let message = group.wait_receive(PATIENCE)?;
-    message.ok_or_else(|| format!("nothing was received within {PATIENCE:?}").into())
+    while let Some(message) = group.wait_receive(PATIENCE)? {
+        match message.report() {
+            Some(Report::PoolEmpty | Report::AcceptFailed) => {}
+            _ => return Ok(message),
+        }
+    }
+    Err(format!("nothing was received within {PATIENCE:?}").into())
 }
 
 /// The next message, which has to be the peer's.

@@ -4,6 +4,7 @@
 //! that is in the table but not built has failed, and so has one that is built but not in the
 //! table: an example that nobody runs is a claim that nobody checks.
 
+mod program;
 mod running;
 mod table;
 
@@ -14,8 +15,9 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use self::program::Run;
 use self::running::Running;
-use self::table::{RUNS, Run};
+use self::table::RUNS;
 use crate::deadline::Deadline;
 use crate::process;
 use crate::report::Report;
@@ -148,7 +150,7 @@ fn finish_together(started: Vec<Running>) -> Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use super::table::{Program, Typed};
+    use super::program::{Program, Typed};
     use super::*;
 
     fn programs() -> Programs {

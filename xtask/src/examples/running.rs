@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Programs;
-use super::table::{Program, Typed};
+use super::program::{Program, Typed};
 use crate::deadline::Deadline;
 use crate::process::{self, Process};
 

@@ -1,75 +1,11 @@
 //! What `cargo xtask examples` runs and what it must see. Data only.
 //!
-//! To add an example: one `Run` with its programs in the order of their start. Every program that
+//! To add an example: one run with its programs in the order of their start. Every program that
 //! `examples/` builds must stand in here, so none is left unrun.
 
 use std::time::Duration;
 
-/// One run: a single program, or several that work together.
-#[derive(Debug)]
-pub(super) struct Run {
-    /// How the report calls it.
-    pub(super) name: &'static str,
-    /// Started in this order. A program behind one that announces something starts only when the
-    /// announcement has come. Each must end by itself, with success.
-    pub(super) programs: &'static [Program],
-    /// From the first start to the last end; what takes longer is killed and has failed.
-    pub(super) limit: Duration,
-}
-
-/// One program of a run.
-#[derive(Debug)]
-pub(super) struct Program {
-    /// The binary or example target in a package below `examples/`.
-    pub(super) name: &'static str,
-    /// `{announced}` in an argument is replaced by what an earlier program has announced.
-    pub(super) arguments: &'static [&'static str],
-    /// The text in front of what this program announces on a line of its output, for example
-    /// `listening on ` where it prints `listening on tcp|127.0.0.1|40123`. What follows, up to the
-    /// end of the line, goes to the later programs.
-    pub(super) announces: Option<&'static str>,
-    /// What is typed into it, in this order. Without any it has no input.
-    pub(super) types: &'static [Typed],
-    /// Each of these must be a part of some line of its output.
-    pub(super) must_print: &'static [&'static str],
-}
-
-/// Something to type when the program has printed a line that contains a text.
-#[derive(Debug)]
-pub(super) struct Typed {
-    pub(super) when: &'static str,
-    /// The line; `None` ends the input.
-    pub(super) line: Option<&'static str>,
-}
-
-const fn typed(when: &'static str, line: &'static str) -> Typed {
-    let line = Some(line);
-    Typed { when, line }
-}
-
-const fn end_of_input(when: &'static str) -> Typed {
-    Typed { when, line: None }
-}
-
-/// A program that takes no arguments and needs no other.
-const fn alone(name: &'static str, must_print: &'static [&'static str]) -> Program {
-    Program {
-        name,
-        arguments: &[],
-        announces: None,
-        types: &[],
-        must_print,
-    }
-}
-
-/// A run of one program that takes no arguments.
-const fn run_alone(name: &'static str, programs: &'static [Program]) -> Run {
-    Run {
-        name,
-        programs,
-        limit: Duration::from_secs(20),
-    }
-}
+use super::program::{Program, Run, alone, end_of_input, run, typed};
 
 /// All runs.
 pub(super) const RUNS: &[Run] = &[
@@ -186,7 +122,7 @@ pub(super) const RUNS: &[Run] = &[
         ],
         limit: Duration::from_secs(30),
     },
-    run_alone(
+    run(
         "update_receiver",
         &[alone(
             "update_receiver",
@@ -196,7 +132,7 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    run_alone(
+    run(
         "backpressure",
         &[alone(
             "backpressure",
@@ -207,7 +143,7 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    run_alone(
+    run(
         "graceful_close",
         &[alone(
             "graceful_close",
@@ -221,7 +157,7 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    run_alone(
+    run(
         "streaming",
         &[alone(
             "streaming",
@@ -232,7 +168,7 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    run_alone(
+    run(
         "progress",
         &[alone(
             "progress",
@@ -245,7 +181,7 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    run_alone(
+    run(
         "many_clients",
         &[alone(
             "many_clients",
@@ -345,7 +281,7 @@ pub(super) const RUNS: &[Run] = &[
         ],
         limit: Duration::from_secs(20),
     },
-    run_alone(
+    run(
         "pub_sub",
         &[alone(
             "pub_sub",
@@ -357,7 +293,7 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    run_alone(
+    run(
         "work_queue",
         &[alone(
             "work_queue",
@@ -369,7 +305,7 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    run_alone(
+    run(
         "own_event_loop",
         &[alone(
             "own_event_loop",
@@ -378,6 +314,69 @@ pub(super) const RUNS: &[Run] = &[
                 "the client received: load 0.4",
                 "channel 2: bye",
                 "3 datagrams passed on by",
+            ],
+        )],
+    ),
+    run(
+        "echo_service",
+        &[alone(
+            "echo_service",
+            &[
+                "listening on uds|",
+                "10 clients over tcp had 1000 right answers",
+                "10 clients over uds had 1000 right answers",
+                "20 clients left in good order",
+            ],
+        )],
+    ),
+    run(
+        "multihomed",
+        &[alone(
+            "multihomed",
+            &[
+                "echo listens on tcp|",
+                "echo: 20 clients had 200 answers, by 4 addresses",
+                "sum: 20 clients had 200 answers, by 4 addresses, and the sum is 900",
+            ],
+        )],
+    ),
+    run(
+        "reconnect",
+        &[alone(
+            "reconnect",
+            &[
+                "attempt 3 failed: uds_path_not_found",
+                "connected by channel",
+                "question 1 is answered",
+                "lost: peer_disconnected",
+                "question 2 is answered",
+            ],
+        )],
+    ),
+    run(
+        "reconnect to a thread",
+        &[Program {
+            name: "reconnect",
+            arguments: &["--threads"],
+            announces: None,
+            types: &[],
+            must_print: &[
+                "attempt 3 failed: uds_path_not_found",
+                "lost: ",
+                "question 2 is answered",
+            ],
+        }],
+    ),
+    run(
+        "heartbeat",
+        &[alone(
+            "heartbeat",
+            &[
+                "3 clients are watched",
+                "client 2 is silent, and closed",
+                "client 1 has left in good order",
+                "client 3 has left in good order",
+                "client 2 wakes up and finds: peer_disconnected",
             ],
         )],
     ),
