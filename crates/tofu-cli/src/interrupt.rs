@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 use tofu::prelude::Poster;
 
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::output::say;
 
 /// Whether the user wants the command to end.
 #[derive(Debug, Clone)]
@@ -32,6 +33,7 @@ impl Interrupt {
         let listen = move || {
             for _signal in signals.forever() {
                 if is_set.swap(true, Ordering::SeqCst) {
+                    say(format_args!("tofu: interrupted twice"));
                     process::exit(ExitStatus::Interrupted as i32);
                 }
                 // Refused only when many updates wait or the engine has ended: awake either way.

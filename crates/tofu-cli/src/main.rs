@@ -3,7 +3,7 @@
 //! A face of the library for shells: each command is a module of `commands` that ends with an
 //! [`Outcome`](failure::Outcome), and only here is a failure turned into its line on standard error
 //! and its exit status. Nothing below may print to standard error in any other way than by
-//! `output::say`, or end the process.
+//! `output::say`. Only a second Ctrl-C ends the process elsewhere.
 
 mod arguments;
 mod commands;

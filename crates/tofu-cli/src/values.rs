@@ -165,5 +165,8 @@ mod tests {
         assert!(parse("tcp|127.0.0.1|0", AddressRole::Listen).is_ok());
         assert!(parse("tcp|127.0.0.1|0", AddressRole::Connect).is_err());
         assert!(parse("udp|127.0.0.1|1", AddressRole::Listen).is_err());
+        let path = OsString::from_vec(b"uds|/not/utf-8/\xff".to_vec());
+        let endpoint = endpoint(path, AddressRole::Connect).unwrap();
+        assert_eq!(endpoint.to_bytes(), b"uds|/not/utf-8/\xff");
     }
 }

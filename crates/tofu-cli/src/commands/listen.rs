@@ -18,8 +18,9 @@ use crate::values;
 
 const EXAMPLES: &str = "\
 The first line on standard error is \"listening on ADDRESS\", with the port that the system chose
-if the one given was 0. Standard output has the messages alone. Hello and Bye are always answered;
---count does not count them.
+if the one given was 0. Standard output has the messages alone; without --json, --hex or --raw
+they are for people, and at most 1024 bytes of a body are shown. Hello and Bye are always answered,
+and not counted by --count.
 
 Examples:
   tofu listen 'uds|jobs.sock' --json --count 2 &

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
-use std::time::Duration;
+use std::thread;
 
 use rustix::process::Signal;
 use tofu::prelude::OpCode;
@@ -13,11 +13,12 @@ use tofu_testkit::{RawPeer, TempUdsPath};
 use crate::send::greet;
 use crate::tool::{LIMIT, Listen, finish, raw_listener, run, signal, start, tofu};
 
-/// Reads up to the goodbye, answers it, and closes.
-fn answer_goodbye(mut peer: RawPeer) {
+/// Answers everything up to the goodbye, and closes.
+fn answer_to_the_end(mut peer: RawPeer) {
     while let Some(mut message) = peer.receive_frame(LIMIT).unwrap() {
-        if message.make_reply() == Some(OpCode::ByeResponse) {
-            peer.send_frame(&message).unwrap();
+        let reply = message.make_reply();
+        peer.send_frame(&message).unwrap();
+        if reply == Some(OpCode::ByeResponse) {
             return;
         }
     }
@@ -33,7 +34,7 @@ fn a_listener_says_goodbye() {
         let hello = peer.receive_frame(LIMIT).unwrap().unwrap();
         assert_eq!(hello.op_code(), OpCode::HelloResponse);
         listen.signal(which);
-        answer_goodbye(peer);
+        answer_to_the_end(peer);
         assert_eq!(listen.end().text(), "");
     }
 }
@@ -46,7 +47,7 @@ fn a_sender_says_goodbye() {
     let request = peer.receive_frame(LIMIT).unwrap().unwrap();
     assert_eq!(request.op_code(), OpCode::Request);
     signal(send.id(), Signal::INT);
-    answer_goodbye(peer);
+    answer_to_the_end(peer);
     assert_eq!(finish(send).failed(130), "interrupted");
 }
 
@@ -64,7 +65,7 @@ fn a_second_signal_ends_it_at_once() {
     while peer.receive_frame(LIMIT).unwrap().unwrap().op_code() != OpCode::ByeRequest {}
     signal(send.id(), Signal::INT);
     signal(send.id(), Signal::TERM);
-    assert_eq!(finish(send).code, 130);
+    assert_eq!(finish(send).failed(130), "interrupted twice");
 }
 
 #[test]
@@ -109,6 +110,27 @@ fn ping_sums_up() {
         "{shown}"
     );
     assert_eq!(finish(ping).text(), "");
+}
+
+#[test]
+fn perf_tells_what_it_has() {
+    let (listener, _path) = raw_listener();
+    let perf = start(tofu(["perf", &listener.endpoint().to_string(), "--json"]));
+    let mut peer = greet(&listener);
+    // It has begun to measure when the user has seen enough.
+    let mut request = peer.receive_frame(LIMIT).unwrap().unwrap();
+    assert_eq!(request.make_reply(), Some(OpCode::Response));
+    signal(perf.id(), Signal::INT);
+    peer.send_frame(&request).unwrap();
+    answer_to_the_end(peer);
+    let ended = finish(perf);
+    assert!(
+        ended
+            .text()
+            .contains(r#""latency":{"window":1,"requests":"#),
+        "{ended:?}"
+    );
+    assert!(!ended.text().contains("throughput"), "{ended:?}");
 }
 
 #[test]
@@ -194,33 +216,34 @@ fn a_goodbye_of_the_peer_is_no_answer() {
     assert_eq!(listen.end().code, 0);
 }
 
-#[test]
-fn silence_is_told_of_in_time() {
+/// Runs a command against a peer that greets and is silent then.
+fn meet_silence(command: &'static str, option: &'static str, what: &str) {
     let (listener, _path) = raw_listener();
     let address = listener.endpoint().to_string();
-    let arguments = ["--timeout", "50ms"];
-    let cases: [(&str, &[&str], &str); 3] = [
-        ("send", &[], "the Request"),
-        ("send", &["--op=signal"], "the goodbye"),
-        ("ping", &["--count=1"], "any request"),
-    ];
-    for (command, options, what) in cases {
-        let child = start(tofu(
-            [&[command, &address], &arguments[..], options].concat(),
-        ));
-        let peer = greet(&listener);
-        let ended = finish(child);
-        let expected = format!("no answer to {what} from {address} within 50ms");
-        assert_eq!(ended.failed(4), expected);
-        drop(peer);
-    }
-    // It does not even greet.
-    let send = start(tofu(["send", &address, "--timeout", "50ms"]));
-    let _peer = listener.accept(LIMIT + Duration::from_secs(1)).unwrap();
+    // As long as the greeting may take, and not longer than a test should.
+    let child = start(tofu([command, &address, option, "--timeout", "1s"]));
+    let _peer = greet(&listener);
+    let expected = format!("no answer to {what} from {address} within 1s");
+    assert_eq!(finish(child).failed(4), expected);
+}
+
+#[test]
+fn silence_is_told_of_in_time() {
+    thread::scope(|scope| {
+        scope.spawn(|| meet_silence("send", "--op=request", "the Request"));
+        scope.spawn(|| meet_silence("send", "--op=signal", "the goodbye"));
+        scope.spawn(|| meet_silence("perf", "--count=1", "a request"));
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_even_greet_is_told_of() {
+    let (listener, _path) = raw_listener();
+    let address = listener.endpoint().to_string();
+    let send = start(tofu(["send", &address, "--timeout", "1s"]));
+    let _peer = listener.accept(LIMIT).unwrap();
     let ended = finish(send);
     let line = ended.failed(4);
-    assert!(
-        line.contains(" did not greet back: hello_response_timeout"),
-        "{line}"
-    );
+    let expected = format!("{address} did not greet back: hello_response_timeout: ");
+    assert!(line.starts_with(&expected), "{line}");
 }

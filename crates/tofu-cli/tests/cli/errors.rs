@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use tofu_testkit::{TempUdsPath, free_tcp_port};
+use tofu::prelude::OpCode;
+use tofu_testkit::{RawListener, RawPeer, TempUdsPath, free_tcp_port};
 
 use crate::send::greet;
 use crate::tool::{LIMIT, Listen, finish, raw_listener, run, start, tofu};
@@ -141,17 +142,25 @@ fn places_where_one_cannot_listen() {
     ]);
 }
 
+/// Accepts a connection and reads the greeting.
+fn greeted(listener: &RawListener) -> RawPeer {
+    let mut peer = listener.accept(LIMIT).unwrap();
+    let hello = peer.receive_frame(LIMIT).unwrap().unwrap();
+    assert_eq!(hello.op_code(), OpCode::HelloRequest);
+    peer
+}
+
 #[test]
 fn peers_that_are_not_tofu() {
     let (listener, _path) = raw_listener();
     let address = listener.endpoint().to_string();
     let send = start(tofu(["send", &address]));
-    drop(listener.accept(LIMIT).unwrap());
+    drop(greeted(&listener));
     let ended = finish(send);
     assert!(ended.failed(3).contains("did not greet back"), "{ended:?}");
 
     let send = start(tofu(["send", &address]));
-    let peer = listener.accept(LIMIT).unwrap();
+    let peer = greeted(&listener);
     peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     let ended = finish(send);
     assert!(ended.failed(3).contains("protocol_violation"), "{ended:?}");

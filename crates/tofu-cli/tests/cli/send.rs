@@ -1,5 +1,6 @@
 //! `tofu send`: bodies of all lengths there and back, and peers of all kinds.
 
+use std::io::Write;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
@@ -126,4 +127,27 @@ fn what_else_the_peer_says_is_no_answer() {
     peer.send_frame(&bye).unwrap();
     drop(peer);
     assert_eq!(finish(send).text(), "answer");
+}
+
+/// The answer to the first part is not that to all.
+#[test]
+fn a_long_request_wants_all_its_answers() {
+    let (listener, _path) = raw_listener();
+    let address = listener.endpoint().to_string();
+    let mut command = tofu(["send", &address, "--body", "-"]);
+    command.stdin(Stdio::piped());
+    let mut send = start(command);
+    let mut stdin = send.stdin.take().unwrap();
+    let mut peer = greet(&listener);
+    stdin.write_all(&vec![b'x'; 65536]).unwrap();
+    let mut first = peer.receive_frame(LIMIT).unwrap().unwrap();
+    assert!(first.more());
+    first.make_reply();
+    peer.send_frame(&first).unwrap();
+    drop(stdin);
+    let last = peer.receive_frame(LIMIT).unwrap().unwrap();
+    assert!(!last.more());
+    drop(peer);
+    let ended = finish(send);
+    assert!(ended.failed(5).contains(" was lost: "), "{ended:?}");
 }

@@ -19,6 +19,7 @@ use crate::render::{Format, View};
 const EXAMPLES: &str = "\
 Without --hex or --raw the first 16 bytes decide: if they are hexadecimal digits and white space,
 so is the rest. Bytes are counted from 0; where the input is digits, those that they stand for.
+Without --json at most 1024 bytes of a body are shown.
 
 Examples:
   echo '0007 00 00 0000000000000001 0000 0005 68656c6c6f' | tofu decode

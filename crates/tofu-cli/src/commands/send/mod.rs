@@ -7,7 +7,6 @@ mod parts;
 
 use std::time::{Duration, Instant};
 
-use tofu::chnls::CloseInfo;
 use tofu::msg::TextHeaders;
 use tofu::prelude::{MessageId, Msg, OpCode};
 
@@ -102,6 +101,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
         op: arguments.op,
         text_headers,
         id: MessageId::UNASSIGNED,
+        is_long: false,
         is_posted: false,
         is_answered: false,
     };
@@ -133,6 +133,8 @@ struct Exchange<'a> {
     text_headers: TextHeaders,
     /// That of the first part, and so of all.
     id: MessageId,
+    /// There is more than one part.
+    is_long: bool,
     /// The last part has been posted.
     is_posted: bool,
     /// A Response has come behind which no more follow.
@@ -156,8 +158,9 @@ impl Exchange<'_> {
             match self.session.next(deadline.map_or(Duration::MAX, left))? {
                 None => return Err(self.session.unanswered("the Request", self.timeout)),
                 Some(Event::Message(message)) => {
-                    self.take(&message)?;
-                    deadline = None;
+                    if self.take(&message)? {
+                        deadline = None;
+                    }
                 }
                 Some(Event::Closed(info)) => return Err(self.session.lost(&info)),
                 Some(Event::Changed) => {}
@@ -183,6 +186,7 @@ impl Exchange<'_> {
                 Ok(id) => {
                     self.id = id;
                     self.is_posted = is_last;
+                    self.is_long |= !is_last;
                 }
                 Err(message) => {
                     self.pending = Some(message);
@@ -215,10 +219,10 @@ impl Exchange<'_> {
         Ok(Some(message))
     }
 
-    /// Prints what belongs to the answer. The bare body is that of Responses; the other formats
-    /// show whatever comes.
-    fn take(&mut self, message: &Msg) -> Outcome {
-        let is_response = message.op_code() == OpCode::Response && message.message_id() == self.id;
+    /// Prints what belongs to the answer: the bare body of Responses, and in the other formats
+    /// whatever comes. Says whether it was a Response.
+    fn take(&mut self, message: &Msg) -> Outcome<bool> {
+        let is_response = is_response(message, self.id);
         if is_response && !message.more() {
             self.is_answered = true;
         }
@@ -229,7 +233,7 @@ impl Exchange<'_> {
         if is_response || (is_regular && self.format != Format::Raw) {
             View::from(&**message).show(self.format, self.output)?;
         }
-        Ok(())
+        Ok(is_response)
     }
 
     /// Says goodbye. A peer that answers every part by itself may still have some to say.
@@ -237,23 +241,25 @@ impl Exchange<'_> {
         let (format, id) = (self.format, self.id);
         let output = &mut *self.output;
         let info = self.session.close(self.timeout, |message| {
-            if message.op_code() == OpCode::Response && message.message_id() == id {
+            if is_response(message, id) {
                 View::from(&**message).show(format, output)?;
             }
             Ok(())
         })?;
         self.output.finish()?;
         match (self.op, info) {
-            // The answer is there, and proves that everything was taken.
+            // The peer may have answered the first of several parts before it was lost.
+            (Op::Request, Some(info)) if self.is_long && !info.cause.status().is_success() => {
+                Err(self.session.lost(&info))
+            }
             (Op::Request, _) => Ok(()),
-            (Op::Signal, Some(info)) if is_taken(&info) => Ok(()),
+            (Op::Signal, Some(info)) if info.confirmed => Ok(()),
             (Op::Signal, Some(info)) => Err(self.session.lost(&info)),
             (Op::Signal, None) => Err(self.session.unanswered("the goodbye", self.timeout)),
         }
     }
 }
 
-/// Whether the peer's program has taken everything that was sent.
-fn is_taken(info: &CloseInfo) -> bool {
-    info.confirmed
+fn is_response(message: &Msg, id: MessageId) -> bool {
+    message.op_code() == OpCode::Response && message.message_id() == id
 }

@@ -102,14 +102,16 @@ fn hand_over(
     is_taken
 }
 
-/// Gives the parts to `take` until it says no. There is always one, if only an empty one.
+/// Gives the parts to `take` until it says no. There is always one, if only an empty one. A full
+/// part is given as soon as a single further byte shows that it is not the last.
 fn read_parts(reader: &mut dyn Read, mut take: impl FnMut(Next) -> bool) -> io::Result<()> {
-    let mut content = read_part(reader)?;
+    let mut content = Vec::new();
     loop {
-        let following = match content.len() == MAX_BODY_LEN {
-            true => read_part(reader)?,
-            false => Vec::new(),
-        };
+        fill(&mut content, MAX_BODY_LEN, reader)?;
+        let mut following = Vec::new();
+        if content.len() == MAX_BODY_LEN {
+            fill(&mut following, 1, reader)?;
+        }
         let more = !following.is_empty();
         if !take(Next { content, more }) || !more {
             return Ok(());
@@ -118,12 +120,11 @@ fn read_parts(reader: &mut dyn Read, mut take: impl FnMut(Next) -> bool) -> io::
     }
 }
 
-/// As much as fits into one message; less only at the end.
-fn read_part(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let limit = u64::try_from(MAX_BODY_LEN).unwrap_or(u64::MAX);
-    reader.take(limit).read_to_end(&mut content)?;
-    Ok(content)
+/// Reads until there are `len` bytes; fewer only at the end.
+fn fill(content: &mut Vec<u8>, len: usize, reader: &mut dyn Read) -> io::Result<()> {
+    let missing = u64::try_from(len.saturating_sub(content.len())).unwrap_or(u64::MAX);
+    reader.take(missing).read_to_end(content)?;
+    Ok(())
 }
 
 #[cfg(test)]
