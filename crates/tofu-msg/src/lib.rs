@@ -56,8 +56,8 @@
 //!
 //! No input panics, from a peer or the application; what exceeds a limit is an error at once and
 //! changes nothing. Memory grows with the bytes that are there, never by what a header announces.
-//! Without the feature `std` (default) there is no `std::io::Write` for [`Body`] and no
-//! `Encoder::write_to`, and `alloc` is all the crate needs.
+//! Without the feature `std` (default) there is no `std::io::Write` for [`Body`] and no `write_to`, and
+//! `alloc` is all it needs. The feature `tokio-codec` adds `MessageCodec`, for tokio's `Framed`.
 
 #![no_std]
 
@@ -79,6 +79,8 @@ mod op_code;
 mod origin;
 mod status;
 mod text_headers;
+#[cfg(feature = "tokio-codec")]
+mod tokio_codec;
 
 pub use body::{Body, BodyError};
 pub use decoder::Decoder;
@@ -94,3 +96,5 @@ pub use status::{Status, StatusKind};
 pub use text_headers::{
     TextHeader, TextHeaderError, TextHeaderValues, TextHeaders, TextHeadersIter, TextHeadersRef,
 };
+#[cfg(feature = "tokio-codec")]
+pub use tokio_codec::MessageCodec;

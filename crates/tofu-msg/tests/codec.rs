@@ -2,6 +2,10 @@
 
 #![cfg(test)]
 
+#[cfg(feature = "tokio-codec")]
+#[path = "codec/tokio_codec.rs"]
+mod tokio_codec;
+
 use std::io::{self, Write};
 
 use tofu_msg::{

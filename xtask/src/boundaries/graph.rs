@@ -16,7 +16,7 @@ const LAYERS: [&str; 5] = [
 /// Beside the layers: tests may use it, and what it needs of the engine is optional.
 const TESTKIT: &str = "tofu-testkit";
 
-/// All that the message crate may depend on outside its tests.
+/// All that the message crate may depend on outside its tests and its features.
 const CODEC_NEEDS: [&str; 2] = ["bytemuck", "thiserror"];
 
 /// Arrows that run up, and layers that are not there.
@@ -70,7 +70,8 @@ pub(super) fn needs_of_the_codec(packages: &[Package]) -> Vec<String> {
     let Some(codec) = packages.iter().find(|package| package.name == LAYERS[0]) else {
         return vec![format!("{}: no such package", LAYERS[0])];
     };
-    let needs = codec.dependencies.iter().filter(|item| !item.is_dev);
+    let needs = codec.dependencies.iter();
+    let needs = needs.filter(|item| !item.is_dev && !item.is_optional);
     let further = needs.filter(|item| !CODEC_NEEDS.contains(&item.name.as_str()));
     further
         .map(|item| format!("{} depends on {}", codec.name, item.name))
@@ -173,7 +174,12 @@ mod tests {
             is_dev: true,
             ..dependency("proptest")
         };
-        let mut packages = vec![package("tofu-msg", vec![dependency("bytemuck"), dev])];
+        let optional = Dependency {
+            is_optional: true,
+            ..dependency("tokio-util")
+        };
+        let needs = vec![dependency("bytemuck"), dev, optional];
+        let mut packages = vec![package("tofu-msg", needs)];
         assert!(needs_of_the_codec(&packages).is_empty());
         packages[0].dependencies.push(dependency("mio"));
         assert_eq!(needs_of_the_codec(&packages), ["tofu-msg depends on mio"]);
