@@ -86,6 +86,7 @@ impl Envelope {
 
     /// Forgets what the engine had to say. The message itself is made as new when it is next used:
     /// a body that is read into need not be cleared before.
+    #[inline]
     pub(crate) fn retire(&mut self) {
         self.side = None;
     }
@@ -103,6 +104,7 @@ pub struct Msg {
 }
 
 impl Msg {
+    #[inline]
     pub(crate) fn from_envelope(envelope: Box<Envelope>) -> Msg {
         Msg {
             envelope: Some(envelope),
@@ -171,6 +173,7 @@ impl Msg {
     }
 
     /// Forgets the side information.
+    #[inline]
     pub(crate) fn drop_side(&mut self) {
         self.envelope_mut().side = None;
     }

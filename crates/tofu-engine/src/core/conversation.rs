@@ -117,6 +117,7 @@ impl Conversation {
     }
 
     /// The ingress table: judges a frame by its header, changing nothing.
+    #[inline]
     pub(crate) fn judge(&self, header: &BinaryHeader) -> Verdict {
         let op_code = header.op_code;
         if header.engine_origin {

@@ -133,6 +133,7 @@ impl<T: Transport> Channel<T> {
     }
 
     /// A frame is being delivered: moves the conversation on.
+    #[inline]
     fn note_delivery(
         &mut self,
         desk: &Desk,

@@ -22,6 +22,7 @@ pub(super) enum Segment {
 }
 
 impl Segment {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
             Segment::Chunk(bytes) => bytes.len(),
@@ -32,6 +33,7 @@ impl Segment {
     }
 
     /// The header of the frame that begins at `offset` and the frame's length.
+    #[inline]
     pub(super) fn frame_at(&self, offset: usize) -> Option<(BinaryHeader, usize)> {
         let header = match self {
             Segment::Chunk(bytes) => bytes.get(offset..)?.first_chunk::<HEADER_LEN>()?,
@@ -74,6 +76,7 @@ impl Segments {
         self.rest.back().or(self.first.as_ref())
     }
 
+    #[inline]
     pub(super) fn back_mut(&mut self) -> Option<&mut Segment> {
         self.rest.back_mut().or(self.first.as_mut())
     }

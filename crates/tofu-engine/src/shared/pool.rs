@@ -67,6 +67,7 @@ struct State {
 pub(crate) struct Announcement(Option<Arc<Pool>>);
 
 impl Announcement {
+    #[inline]
     pub(crate) fn tell(self) {
         if let Some(pool) = self.0 {
             pool.announce(true);

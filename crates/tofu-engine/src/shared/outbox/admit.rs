@@ -26,6 +26,7 @@ impl Outbox {
         self.admit_frame(frame, group, limits, when_full)
     }
 
+    #[inline]
     pub(super) fn admit_frame(
         &mut self,
         (number, op_code, frame_len): (ChannelNumber, OpCode, usize),

@@ -20,6 +20,7 @@ pub(crate) struct Reservation {
 
 impl Outbox {
     /// Whether room for so long a frame has been set aside.
+    #[inline]
     pub(super) fn has_reserved(
         &self,
         frame_len: usize,
