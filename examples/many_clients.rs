@@ -1,15 +1,15 @@
 //! Many conversations at once, told apart by their channel numbers: one thread on each side.
 //!
-//! Two hundred clients keep a balance each with a bank. All clients live in one channel group, and the
+//! A hundred clients keep a balance each with a bank. All clients live in one channel group, and the
 //! bank in another: each side is one thread with one `wait_receive`, and a map by channel number holds
 //! what belongs to a conversation. The number is each side's own: the same connection has another one
 //! on the other side.
 //!
 //! ```text
 //! $ cargo run --release --example many_clients
-//! 200 clients connected
-//! 4000 payments made, every balance is right
-//! 200 clients left in good order
+//! 100 clients connected
+//! 2000 payments made, every balance is right
+//! 100 clients left in good order
 //! ```
 //!
 //! Argument: how many clients. Each needs two descriptors, for both sides are in this process.
@@ -28,7 +28,7 @@ const NAME: &str = "Name";
 
 fn main() -> Outcome {
     let count = std::env::args().nth(1);
-    let count = count.as_deref().unwrap_or("200").parse()?;
+    let count = count.as_deref().unwrap_or("100").parse()?;
     let bank_engine = Reactor::start(Options::default())?;
     let mut group = bank_engine.create()?;
     let endpoint = listen(&bank_engine, &mut group, any_port())?;

@@ -186,9 +186,9 @@ pub(super) const RUNS: &[Run] = &[
         &[alone(
             "many_clients",
             &[
-                "200 clients connected",
-                "4000 payments made, every balance is right",
-                "200 clients left in good order",
+                "100 clients connected",
+                "2000 payments made, every balance is right",
+                "100 clients left in good order",
             ],
         )],
     ),
