@@ -139,16 +139,7 @@ impl Chat {
         let name = message.text_headers().get(NAME).map(readable);
         match message.op_code() {
             OpCode::HelloRequest if !self.is_leaving => {
-                let name = name.unwrap_or_else(|| "somebody".to_owned());
-                let here: Vec<&str> = std::iter::once(&self.name)
-                    .chain(self.others.values())
-                    .map(String::as_str)
-                    .collect();
-                message.body_mut().replace(here.join(", ").as_bytes())?;
-                message.make_reply();
-                self.post(message);
-                self.others.insert(channel, name.clone());
-                self.announce(&format!("{name} has joined"), Some(channel))
+                self.welcome(name.unwrap_or_else(|| "somebody".to_owned()), message)
             }
             // Too late.
             OpCode::HelloRequest => {
@@ -177,6 +168,22 @@ impl Chat {
                 Ok(())
             }
         }
+    }
+
+    /// Tells somebody new who is here, and those who are here of somebody new.
+    fn welcome(&mut self, name: String, mut hello: Msg) -> Outcome {
+        let channel = hello.channel_number();
+        let mut here = self.name.clone();
+        for other in self.others.values() {
+            here.push_str(", ");
+            here.push_str(other);
+        }
+        hello.body_mut().replace(here.as_bytes())?;
+        hello.make_reply();
+        self.post(hello);
+        self.announce(&format!("{name} has joined"), Some(channel))?;
+        self.others.insert(channel, name);
+        Ok(())
     }
 
     /// Somebody is not there any more.

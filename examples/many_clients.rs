@@ -60,23 +60,8 @@ fn keep_accounts(mut group: ChannelGroup, clients: usize) -> Outcome<usize> {
         let message = next(&mut group)?;
         let channel = message.channel_number();
         match Incoming::from(message) {
-            Incoming::Peer(mut message) => {
-                match message.op_code() {
-                    OpCode::HelloRequest => {
-                        let name = message.text_headers().get_str(NAME).ok_or("no name")??;
-                        let name = name.to_owned();
-                        accounts.insert(channel, Account { name, balance: 0 });
-                    }
-                    OpCode::Request => {
-                        let account = accounts.get_mut(&channel).ok_or("no account")?;
-                        account.balance += number_in(&message)?;
-                        message.body_mut().replace(&account.balance.to_be_bytes())?;
-                        message.text_headers_mut().append(NAME, &account.name)?;
-                    }
-                    _ => {}
-                }
-                message.make_reply();
-                group.post(message)?;
+            Incoming::Peer(message) => {
+                group.post(serve(&mut accounts, message)?)?;
             }
             // The number will be given to somebody else some day.
             Incoming::Engine(Notice::ChannelClosed(info), _) => {
@@ -88,6 +73,27 @@ fn keep_accounts(mut group: ChannelGroup, clients: usize) -> Outcome<usize> {
         }
     }
     Ok(in_good_order)
+}
+
+/// Does what a client asks for. Returns the answer.
+fn serve(accounts: &mut HashMap<ChannelNumber, Account>, mut message: Msg) -> Outcome<Msg> {
+    let channel = message.channel_number();
+    match message.op_code() {
+        OpCode::HelloRequest => {
+            let name = message.text_headers().get_str(NAME).ok_or("no name")??;
+            let name = name.to_owned();
+            accounts.insert(channel, Account { name, balance: 0 });
+        }
+        OpCode::Request => {
+            let account = accounts.get_mut(&channel).ok_or("no account")?;
+            account.balance += number_in(&message)?;
+            message.body_mut().replace(&account.balance.to_be_bytes())?;
+            message.text_headers_mut().append(NAME, &account.name)?;
+        }
+        _ => {}
+    }
+    message.make_reply();
+    Ok(message)
 }
 
 /// What a client knows of itself.

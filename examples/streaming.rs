@@ -17,7 +17,7 @@
 //! ```
 
 use std::collections::HashMap;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use tofu::prelude::*;
 use tofu_examples::{
@@ -34,7 +34,13 @@ fn main() -> Outcome {
     let server = Reactor::start(Options::default())?;
     let mut group = server.create()?;
     let endpoint = listen(&server, &mut group, any_port())?;
-    let service = thread::spawn(move || serve(&server, group));
+    let service = Service {
+        engine: server,
+        group,
+        streams: HashMap::new(),
+        senders: Vec::new(),
+    };
+    let service = thread::spawn(|| service.run());
 
     let engine = Reactor::start(Options::default())?;
     let mut group = engine.create()?;
@@ -109,46 +115,58 @@ fn receive(group: &mut ChannelGroup, mut names: HashMap<MessageId, &str>) -> Out
 }
 
 /// The service for one client.
-fn serve(engine: &Reactor, mut group: ChannelGroup) -> Outcome {
-    let mut streams: HashMap<MessageId, Stream> = HashMap::new();
-    let mut senders = Vec::new();
-    loop {
-        match Incoming::from(next(&mut group)?) {
-            Incoming::Peer(mut part) if part.op_code() == OpCode::Request => {
-                let more = part.more();
-                let task = part.text_headers().get(TASK).map(<[u8]>::to_vec);
-                // This turns `more` off.
-                part.make_reply();
-                part.text_headers_mut().clear();
-                match task.as_deref() {
-                    Some(b"up") => {
-                        part.set_more(more);
-                        let stream = streams.entry(part.message_id()).or_default();
-                        if let Some(done) = stream.take(&part) {
-                            part.body_mut().replace(done.as_bytes())?;
-                            group.post(part)?;
-                        }
-                    }
-                    Some(b"down") => {
-                        part.body_mut().clear();
-                        let (engine, poster) = (engine.clone(), group.poster());
-                        senders.push(thread::spawn(move || send(&engine, &poster, &part, PARTS)));
-                    }
-                    _ => {
-                        part.set_more(more);
-                        part.body_mut().as_mut_bytes().make_ascii_uppercase();
-                        group.post_timeout(part, PATIENCE)?;
-                    }
+struct Service {
+    engine: Reactor,
+    group: ChannelGroup,
+    /// Requests of which parts have come.
+    streams: HashMap<MessageId, Stream>,
+    /// Threads that send long Responses.
+    senders: Vec<JoinHandle<Outcome>>,
+}
+
+impl Service {
+    fn run(mut self) -> Outcome {
+        loop {
+            match Incoming::from(next(&mut self.group)?) {
+                Incoming::Peer(part) if part.op_code() == OpCode::Request => self.answer(part)?,
+                Incoming::Peer(mut message) => {
+                    message.make_reply();
+                    self.group.post(message)?;
+                }
+                Incoming::Engine(Notice::ChannelClosed(_), _) => {
+                    return self.senders.into_iter().try_for_each(joined);
+                }
+                other => return Err(unexpected(&other)),
+            }
+        }
+    }
+
+    /// Makes of a part of a Request what there is to say to it.
+    fn answer(&mut self, mut part: Msg) -> Outcome {
+        let task = part.text_headers().get(TASK).map(<[u8]>::to_vec);
+        let more = part.more();
+        part.make_reply();
+        part.set_more(more);
+        part.text_headers_mut().clear();
+        match task.as_deref() {
+            Some(b"up") => {
+                let stream = self.streams.entry(part.message_id()).or_default();
+                if let Some(done) = stream.take(&part) {
+                    part.body_mut().replace(done.as_bytes())?;
+                    self.group.post(part)?;
                 }
             }
-            Incoming::Peer(mut message) => {
-                message.make_reply();
-                group.post(message)?;
+            Some(b"down") => {
+                part.body_mut().clear();
+                let (engine, poster) = (self.engine.clone(), self.group.poster());
+                let sender = thread::spawn(move || send(&engine, &poster, &part, PARTS));
+                self.senders.push(sender);
             }
-            Incoming::Engine(Notice::ChannelClosed(_), _) => {
-                return senders.into_iter().try_for_each(joined);
+            _ => {
+                part.body_mut().as_mut_bytes().make_ascii_uppercase();
+                self.group.post_timeout(part, PATIENCE)?;
             }
-            other => return Err(unexpected(&other)),
         }
+        Ok(())
     }
 }
