@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tofu::prelude::*;
 
+use crate::face::Face;
 use crate::harness::{Build, LIMIT, Pair, Side, Transport, from_peer, on_both, returned};
 use crate::raw::{Line, RawPlace, fill_the_kernel, frame, hasty, narrow_place};
 
@@ -459,7 +460,10 @@ fn a_talking_peer_may_take_its_time_to_answer() {
     line.says(&side, bye());
     for id in 1..=4 {
         // A third of the timeout passes without a word.
-        let silence = side.group.wait_receive(Duration::from_millis(300)).unwrap();
+        let silence = side
+            .group
+            .receive_within(Duration::from_millis(300))
+            .unwrap();
         assert!(silence.is_none(), "{silence:?}");
         line.peer_says(&mut side, Message::new(OpCode::Signal).id(id));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tofu::prelude::*;
 use tofu_testkit::{RawPeer, TempUdsPath, free_tcp_port};
 
+use crate::face::Face;
 use crate::harness::{
     Build, LIMIT, Pair, Seen, Side, Transport, closed, failed, from_peer, hello_to, on_both,
     returned,
@@ -437,7 +438,7 @@ fn a_silent_peer_is_no_failure() {
     let (socket, _) = listener.accept().unwrap();
     assert!(
         side.group
-            .wait_receive(Duration::from_millis(300))
+            .receive_within(Duration::from_millis(300))
             .unwrap()
             .is_none()
     );

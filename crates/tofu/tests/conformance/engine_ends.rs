@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tofu::prelude::*;
 
+use crate::face::Face;
 use crate::harness::{
     Build, LIMIT, MARGIN, Pair, Seen, Side, Transport, anywhere, closed, exists, failed, from_peer,
     hello_to, on_both, refused_by, returned,
@@ -28,7 +29,7 @@ on_both! {
 fn assert_ended(engine: &Reactor, group: &mut ChannelGroup, channel: ChannelNumber) {
     for timeout in [Duration::ZERO, LIMIT, Duration::MAX, Duration::ZERO] {
         let start = Instant::now();
-        let error = group.wait_receive(timeout).unwrap_err();
+        let error = group.receive_within(timeout).unwrap_err();
         assert!(matches!(error, EngineError::ShutdownStarted), "{error:?}");
         assert!(start.elapsed() < MARGIN / 2);
     }
@@ -73,7 +74,7 @@ fn engine_shut_down(transport: Transport) {
     assert_eq!((report.channels, report.unsent), (2, 0), "{report:?}");
     assert!(report.complete, "{report:?}");
     let mut rest = Vec::new();
-    while let Ok(Some(msg)) = pair.server.group.wait_receive(LIMIT) {
+    while let Ok(Some(msg)) = pair.server.group.receive_within(LIMIT) {
         rest.push(Seen::of(&msg));
     }
     let listening = &pair.listening;
@@ -198,7 +199,7 @@ fn engine_dropped(transport: Transport) {
     let poster = group.poster();
     drop(engine);
     let mut last_words = Vec::new();
-    while let Ok(Some(msg)) = group.wait_receive(LIMIT) {
+    while let Ok(Some(msg)) = group.receive_within(LIMIT) {
         last_words.push(msg.channel_number());
         assert_eq!(
             msg.close_info().unwrap().cause.status(),
@@ -222,9 +223,9 @@ fn a_blocked_receiver_is_woken_by_the_shutdown() {
     let (started, start) = std::sync::mpsc::channel();
     let receiver = std::thread::spawn(move || {
         // One message tells that it is there, the second wait has nothing to wait for.
-        group.wait_receive(Duration::MAX).unwrap();
+        group.receive_within(Duration::MAX).unwrap();
         started.send(()).unwrap();
-        let error = group.wait_receive(Duration::MAX).unwrap_err();
+        let error = group.receive_within(Duration::MAX).unwrap_err();
         (error.status(), Instant::now())
     });
     poster.update_receiver(None).unwrap();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tofu::engine::DestroyReport;
 use tofu::prelude::*;
 
+use crate::face::Face;
 use crate::harness::{
     Build, LIMIT, MARGIN, Pair, Seen, Side, Transport, anywhere, closed, exists, failed, from_peer,
     hello_to, on_both, returned,
@@ -78,7 +79,7 @@ fn group_destroyed(transport: Transport) {
     // The engine has not ended with it.
     let mut another = pair.server.engine.create().unwrap();
     another.update_receiver(None).unwrap();
-    assert!(another.wait_receive(LIMIT).unwrap().is_some());
+    assert!(another.receive_within(LIMIT).unwrap().is_some());
 }
 
 fn group_destroyed_with_grace_sends_what_is_queued(transport: Transport) {

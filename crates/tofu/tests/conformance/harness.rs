@@ -9,6 +9,7 @@ use tofu::msg::BinaryHeader;
 use tofu::prelude::*;
 use tofu_testkit::TempUdsPath;
 
+use crate::face::Face;
 pub(crate) use crate::seen::{
     Build, Seen, closed, failed, from_peer, notice, ready, returned, update,
 };
@@ -19,7 +20,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// How late an end with a deadline may be: a second is promised, and another one is the machine's.
 pub(crate) const MARGIN: Duration = Duration::from_secs(2);
 
-/// The tests of a module, each on both transports.
+/// The tests of a module, each on both transports, and once more by futures.
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod tcp {
@@ -27,6 +28,13 @@ macro_rules! on_both {
         }
         mod uds {
             $(#[test] fn $name() { super::$name(crate::harness::Transport::Uds); })*
+        }
+        #[cfg(feature = "async")]
+        mod awaited {
+            $(#[test] fn $name() {
+                crate::face::await_from_now_on();
+                super::$name(crate::harness::Transport::Uds);
+            })*
         }
     };
 }
@@ -73,7 +81,7 @@ impl Side {
     #[track_caller]
     pub(crate) fn post(&self, message: Message) -> Message {
         let msg = self.pooled(message.clone());
-        let header = self.group.post(msg).unwrap();
+        let header = self.group.post_with_room(msg).unwrap();
         assert_header(&header, &message);
         message.on(header.channel_number).id(header.message_id)
     }
@@ -86,7 +94,7 @@ impl Side {
 
     #[track_caller]
     pub(crate) fn next(&mut self) -> Msg {
-        match self.group.wait_receive(LIMIT) {
+        match self.group.receive_within(LIMIT) {
             Ok(Some(msg)) => msg,
             other => panic!("waited for a message, got {other:?}"),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tofu::prelude::*;
 use tofu_testkit::{End, RawPeer};
 
+use crate::face::Face;
 use crate::harness::{
     Build, LIMIT, Pair, Seen, Side, Transport, closed, exists, from_peer, on_both, returned,
 };
@@ -214,7 +215,7 @@ fn half_closed_and_slow_to_read_the_answers(transport: Transport) {
     }
     // The end of what it sent is behind the last request: here the engine learns that we have
     // taken it. Where the kernel has room for all answers, the channel is over already.
-    let last_word = side.group.wait_receive(linger * 3).unwrap();
+    let last_word = side.group.receive_within(linger * 3).unwrap();
     let (answers, end) = line.raw.receive_all(LIMIT);
     assert_eq!((answers.len(), end), (60, End::Eof));
     let last_word = last_word.unwrap_or_else(|| side.next());

@@ -4,6 +4,8 @@
 //!
 //! - `seen`, `harness`, `raw`, `data`: messages as they are compared, engines, raw peers, recorded
 //!   frames.
+//! - `face`: by calls that wait, or by futures (feature `async`, which the examples switch on in the
+//!   workspace): the same scenarios must be seen.
 //! - `listen`, `connect`, `bye`, `loss`, `tails`, `races`, `group_ends`, `engine_ends`: what becomes
 //!   of what the application asked for, and how channels end.
 //! - `notices`, `receive`: what else the engine says, and how it is received.
@@ -17,6 +19,7 @@ mod bye;
 mod connect;
 mod data;
 mod engine_ends;
+mod face;
 mod group_ends;
 mod harness;
 mod ingress;

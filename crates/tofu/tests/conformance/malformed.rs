@@ -10,6 +10,7 @@ use tofu::prelude::*;
 use tofu_testkit::{End, RawPeer, threads_named};
 
 use crate::data::{Hostile, hostile};
+use crate::face::Face;
 use crate::harness::{Build, LIMIT, Seen, Side, Transport, closed, exists, from_peer, on_both};
 use crate::raw::hasty;
 
@@ -123,7 +124,7 @@ impl Server {
         let Side { engine, mut group } = side;
         let (hand_on, others) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            while let Ok(Some(mut msg)) = group.wait_receive(Duration::MAX) {
+            while let Ok(Some(mut msg)) = group.receive_within(Duration::MAX) {
                 if msg.channel_number() == at_server && msg.op_code() == OpCode::Request {
                     msg.make_reply();
                     group.post(msg).unwrap();

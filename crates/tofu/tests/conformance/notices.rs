@@ -6,6 +6,7 @@ use std::time::Duration;
 use tofu::prelude::*;
 use tofu_testkit::RawPeer;
 
+use crate::face::Face;
 use crate::harness::{
     Build, LIMIT, Seen, Side, Transport, from_peer, notice, on_both, place, update,
 };
@@ -125,7 +126,7 @@ fn pool_empty_once_per_episode_and_reading_resumes(transport: Transport) {
     }
     while side
         .group
-        .wait_receive(Duration::ZERO)
+        .receive_within(Duration::ZERO)
         .unwrap()
         .is_some_and(|msg| {
             assert_eq!(Seen::of(&msg), pool_empty);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tofu::prelude::*;
 use tofu_testkit::{Random, TempUdsPath, seed};
 
+use crate::face::Face;
 use crate::harness::{
     Build, LIMIT, MARGIN, Pair, Seen, Side, Transport, closed, failed, from_peer, hello_to,
     on_both, place, returned,
@@ -137,7 +138,7 @@ fn bye_signal_behind_a_hello(transport: Transport) {
         client.expect_nothing();
         // A reset may overtake the Hello, which was in the kernel: then nobody has heard it either.
         server.turn();
-        if let Some(msg) = server.group.wait_receive(LIMIT / 100).unwrap() {
+        if let Some(msg) = server.group.receive_within(LIMIT / 100).unwrap() {
             let at_server = msg.channel_number();
             assert_eq!(Seen::of(&msg), from_peer(hello.on(at_server)));
             let cause = Status::PEER_DISCONNECTED;

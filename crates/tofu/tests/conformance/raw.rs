@@ -7,6 +7,7 @@ use socket2::{Domain, Socket, Type};
 use tofu::prelude::*;
 use tofu_testkit::{End, RawListener, RawPeer, TempUdsPath, wait_until};
 
+use crate::face::Face;
 use crate::harness::{Build, LIMIT, Listening, Seen, Side, Transport, closed, from_peer, returned};
 
 /// A channel between an engine and a raw peer.
@@ -202,7 +203,7 @@ pub(crate) fn fill_the_kernel(side: &mut Side, channel: ChannelNumber) -> Vec<Me
         }
         // Whatever the kernel would take, it has taken after this.
         side.turn();
-        while let Some(msg) = side.group.wait_receive(Duration::ZERO).unwrap() {
+        while let Some(msg) = side.group.receive_within(Duration::ZERO).unwrap() {
             assert_eq!(msg.status(), Status::SEND_QUEUE_READY, "{msg:?}");
         }
         if posted.len() == before {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tofu::prelude::*;
 use tofu_testkit::{TempUdsPath, wait_until};
 
+use crate::face::Face;
 use crate::harness::{
     Build, LIMIT, Pair, Seen, Side, Transport, closed, failed, from_peer, on_both, update,
 };
@@ -130,7 +131,7 @@ fn a_timeout_gives_none_in_its_time() {
     let mut side = Side::start(Options::default());
     for timeout in [Duration::ZERO, Duration::from_millis(50)] {
         let start = Instant::now();
-        assert!(side.group.wait_receive(timeout).unwrap().is_none());
+        assert!(side.group.receive_within(timeout).unwrap().is_none());
         let waited = start.elapsed();
         assert!(
             waited >= timeout && waited < timeout + LIMIT / 4,
@@ -152,13 +153,13 @@ fn a_timeout_of_zero_takes_what_is_queued(transport: Transport) {
     });
     pair.server.turn();
     for _ in 0..3 {
-        let msg = pair.server.group.wait_receive(Duration::ZERO).unwrap();
+        let msg = pair.server.group.receive_within(Duration::ZERO).unwrap();
         assert_eq!(msg.unwrap().op_code(), OpCode::Request);
     }
     assert!(
         pair.server
             .group
-            .wait_receive(Duration::ZERO)
+            .receive_within(Duration::ZERO)
             .unwrap()
             .is_none()
     );
@@ -174,7 +175,7 @@ fn an_endless_wait_ends_with_a_message() {
         poster.update_receiver(None).unwrap();
     });
     ready.send(()).unwrap();
-    assert!(side.group.wait_receive(Duration::MAX).unwrap().is_some());
+    assert!(side.group.receive_within(Duration::MAX).unwrap().is_some());
     late.join().unwrap();
 }
 
@@ -242,7 +243,7 @@ fn what_may_be_shared() {
     let mut group = engine.create().unwrap();
     let message = engine.message().unwrap();
     group.update_receiver(Some(message)).unwrap();
-    assert!(group.wait_receive(LIMIT).unwrap().is_some());
+    assert!(group.receive_within(LIMIT).unwrap().is_some());
     assert!(engine.destroy(group, LIMIT).complete);
     assert!(engine.shutdown(LIMIT).complete);
 }

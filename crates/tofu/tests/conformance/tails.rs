@@ -7,6 +7,7 @@ use std::time::Duration;
 use tofu::prelude::*;
 use tofu_testkit::End;
 
+use crate::face::Face;
 use crate::harness::{Build, LIMIT, Seen, Side, Transport, from_peer, on_both, returned};
 use crate::raw::{Line, RawPlace, as_on_the_wire, fill_the_kernel, frame};
 
@@ -143,7 +144,7 @@ fn after_the_engines_drop(transport: Transport) {
     let Side { engine, mut group } = side;
     drop(engine);
     let mut unsent = 0;
-    while let Ok(Some(msg)) = group.wait_receive(LIMIT) {
+    while let Ok(Some(msg)) = group.receive_within(LIMIT) {
         unsent += usize::from(msg.close_info().is_none());
     }
     assert_received(&mut line, &posted[..posted.len() - unsent]);
@@ -218,7 +219,7 @@ fn what_had_no_room_behind_a_shutdown(transport: Transport) {
     side.engine.shutdown(Duration::ZERO);
     expected.push(line.closed(Status::SHUTDOWN_STARTED, false));
     side.expect(&expected);
-    assert!(side.group.wait_receive(LIMIT).is_err());
+    assert!(side.group.receive_within(LIMIT).is_err());
 }
 
 fn what_had_no_room_behind_a_reset(transport: Transport) {
