@@ -345,3 +345,42 @@ fn on_time<S: Service + ?Sized>(service: &mut S, context: &Context<'_>) -> Contr
 fn is_stop(update: &Message) -> bool {
     update.op_code() == OpCode::ByeSignal
 }
+
+#[cfg(test)]
+mod tests {
+    use tofu_msg::Origin;
+
+    use super::*;
+    use crate::{Options, Reactor};
+
+    /// Keeps the first message and ends.
+    struct First(Option<Incoming>);
+
+    impl Service for First {
+        fn on_message(&mut self, incoming: Incoming, _context: &Context<'_>) -> ControlFlow<()> {
+            self.0 = Some(incoming);
+            ControlFlow::Break(())
+        }
+    }
+
+    #[test]
+    fn who_came_before_the_last_listener_was_ready_is_served() {
+        let engine = Reactor::start(Options::default()).unwrap();
+        let endpoint = Address::tcp_server("127.0.0.1", 0).into_endpoint();
+        let mut host = Host::open(&engine, [endpoint], Duration::from_secs(30)).unwrap();
+        let mut hello = Message::new(OpCode::HelloRequest);
+        hello.set_origin(Origin::Peer);
+        hello.set_channel_number(ChannelNumber::new(77));
+        assert!(matches!(host.take_early(Msg::from(hello)), Ok(None)));
+        host.handle().stop();
+        let mut service = First(None);
+        let served = host.serve(&engine, &mut service).unwrap();
+        assert!(matches!(served.end, HostEnd::ServiceEnded));
+        match service.0 {
+            Some(Incoming::Peer(hello)) => {
+                assert_eq!(hello.channel_number(), ChannelNumber::new(77));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
