@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use tofu::prelude::*;
 use tofu_examples::{
-    Outcome, PATIENCE, any_port, close, connect, joined, listen, next, next_of_peer, unexpected,
+    Outcome, PATIENCE, any_port, close, connect, joined, listen, message_to, next, next_of_peer,
+    unexpected,
 };
 
 /// Messages that are sent in each way.
@@ -158,9 +159,7 @@ impl Sender {
     }
 
     fn next_message(&self) -> Outcome<Msg> {
-        let mut message = self.engine.message()?;
-        message.set_op_code(OpCode::Signal);
-        message.set_channel_number(self.channel);
+        let mut message = message_to(&self.engine, self.channel, OpCode::Signal)?;
         message.set_message_id(MessageId::new(self.posted + 1));
         message.body_mut().append(&[7; 1024])?;
         Ok(message)
@@ -168,8 +167,7 @@ impl Sender {
 
     /// Asks the receiver, which answers when it has taken everything before the question.
     fn check_that_all_arrived(&mut self) -> Outcome {
-        let mut question = self.engine.message()?;
-        question.set_channel_number(self.channel);
+        let question = message_to(&self.engine, self.channel, OpCode::Request)?;
         self.group.post_timeout(question, PATIENCE)?;
         let answer = next_of_peer(&mut self.group)?;
         match answer.body().as_bytes() == self.posted.to_be_bytes() {

@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 use tofu::prelude::*;
-use tofu_examples::{Outcome, unexpected};
+use tofu_examples::{Outcome, message_to, unexpected};
 
 const ADDRESS: &str = "tcp|127.0.0.1|7099";
 
@@ -209,9 +209,7 @@ impl Chat {
 
     fn tell(&self, name: Option<&str>, text: &[u8], except: Option<ChannelNumber>) -> Outcome {
         for &channel in self.others.keys().filter(|&&other| Some(other) != except) {
-            let mut message = self.engine.message()?;
-            message.set_op_code(OpCode::Signal);
-            message.set_channel_number(channel);
+            let mut message = message_to(&self.engine, channel, OpCode::Signal)?;
             message.body_mut().append(text)?;
             if let Some(name) = name {
                 message.text_headers_mut().append(NAME, name)?;
@@ -225,10 +223,7 @@ impl Chat {
     fn leave(&mut self) -> Outcome {
         self.is_leaving = true;
         for &channel in self.others.keys() {
-            let mut bye = self.engine.message()?;
-            bye.set_op_code(OpCode::ByeRequest);
-            bye.set_channel_number(channel);
-            self.post(bye);
+            self.post(message_to(&self.engine, channel, OpCode::ByeRequest)?);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tofu::prelude::*;
-use tofu_examples::{Outcome, close, connect, listen, next, next_of_peer, unexpected};
+use tofu_examples::{Outcome, close, connect, listen, message_to, next, next_of_peer, unexpected};
 
 /// The longest body, and the longest block of text headers, in bytes.
 const LONGEST: usize = 65_535;
@@ -186,8 +186,7 @@ struct Client {
 impl Client {
     /// Sends one message and compares what comes back.
     fn comes_back_equal(&mut self, value_len: usize, body_len: usize) -> Outcome<bool> {
-        let mut request = self.engine.message()?;
-        request.set_channel_number(self.channel);
+        let mut request = message_to(&self.engine, self.channel, OpCode::Request)?;
         let value: Vec<u8> = (b'a'..=b'z').cycle().take(value_len).collect();
         request.text_headers_mut().append(FILLER, value)?;
         let body: Vec<u8> = (0..=u8::MAX)
@@ -210,8 +209,7 @@ impl Client {
     fn stream(&mut self, count: u64, body_len: usize) -> Outcome<Stream> {
         let started = Instant::now();
         for id in 1..=WINDOW {
-            let mut request = self.engine.message()?;
-            request.set_channel_number(self.channel);
+            let mut request = message_to(&self.engine, self.channel, OpCode::Request)?;
             request.body_mut().append(&vec![0; body_len])?;
             self.post_as(id, request)?;
         }

@@ -19,8 +19,8 @@ use std::thread;
 
 use tofu::prelude::*;
 use tofu_examples::{
-    Outcome, any_port, close, connect, joined, listen, next, next_of_peer, temporary_socket,
-    unexpected,
+    Outcome, any_port, close, connect, joined, listen, message_to, next, next_of_peer,
+    temporary_socket, unexpected,
 };
 
 /// Clients over each transport.
@@ -90,8 +90,7 @@ fn ask(engine: &Reactor, service: Endpoint) -> Outcome<usize> {
     for first in (0..QUESTIONS).step_by(AT_A_TIME) {
         let mut open = HashMap::new();
         for number in first..first + AT_A_TIME {
-            let mut question = engine.message()?;
-            question.set_channel_number(channel);
+            let mut question = message_to(engine, channel, OpCode::Request)?;
             write!(question.body_mut(), "{number} of channel {channel}")?;
             let text = question.body().to_vec();
             open.insert(group.post(question)?.message_id, text);

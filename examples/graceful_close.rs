@@ -18,7 +18,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tofu::prelude::*;
-use tofu_examples::{Outcome, any_port, joined, listen, next, next_of_peer, unexpected};
+use tofu_examples::{
+    Outcome, any_port, joined, listen, message_to, next, next_of_peer, unexpected,
+};
 
 /// For what is queued to get out.
 const GRACE: Duration = Duration::from_secs(2);
@@ -177,18 +179,14 @@ impl Side {
     }
 
     fn post(&self, op_code: OpCode) -> Outcome {
-        let mut message = self.engine.message()?;
-        message.set_op_code(op_code);
-        message.set_channel_number(self.channel);
+        let message = message_to(&self.engine, self.channel, op_code)?;
         self.group.post(message)?;
         Ok(())
     }
 
     /// Posts a large message. `false` when there is no room for it.
     fn post_large(&self) -> Outcome<bool> {
-        let mut message = self.engine.message()?;
-        message.set_op_code(OpCode::Signal);
-        message.set_channel_number(self.channel);
+        let mut message = message_to(&self.engine, self.channel, OpCode::Signal)?;
         message.body_mut().append(&[0; 32 * 1024])?;
         match self.group.post(message) {
             Ok(_) => Ok(true),

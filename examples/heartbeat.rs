@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 
 use tofu::helpers::{Heartbeat, HeartbeatEvent, close_at_once, time_to_next};
 use tofu::prelude::*;
-use tofu_examples::{Outcome, PATIENCE, any_port, joined, listen, next, next_of_peer, unexpected};
+use tofu_examples::{
+    Outcome, PATIENCE, any_port, connect_saying, joined, listen, message_to, next, unexpected,
+};
 
 const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -144,9 +146,7 @@ impl Server {
                 close_at_once(&self.group, channel)?;
                 continue;
             }
-            let mut bye = self.engine.message()?;
-            bye.set_op_code(OpCode::ByeRequest);
-            bye.set_channel_number(channel);
+            let bye = message_to(&self.engine, channel, OpCode::ByeRequest)?;
             self.group.post(bye)?;
         }
         Ok(())
@@ -167,11 +167,7 @@ impl Connection {
         let name = format!("client {number}");
         let engine = Reactor::start(Options::default())?;
         let mut group = engine.create()?;
-        let mut hello = engine.message()?;
-        Address::connect_to(server).format(&mut hello)?;
-        hello.text_headers_mut().append(NAME, &name)?;
-        let channel = group.post(hello)?.channel_number;
-        next_of_peer(&mut group)?;
+        let channel = connect_saying(&engine, &mut group, server, [(NAME, &*name)])?;
         Ok(Connection {
             name,
             group,

@@ -18,7 +18,9 @@ use std::collections::HashMap;
 use std::thread;
 
 use tofu::prelude::*;
-use tofu_examples::{Outcome, any_port, joined, listen, next, next_of_peer, unexpected};
+use tofu_examples::{
+    Outcome, any_port, joined, listen, message_to, next, next_of_peer, number_in, unexpected,
+};
 
 /// Payments of each client.
 const PAYMENTS: u64 = 20;
@@ -135,8 +137,7 @@ fn connect_all(
 /// that were.
 fn pay(engine: &Reactor, group: &mut ChannelGroup, clients: &mut Clients) -> Outcome<u64> {
     for (&channel, client) in &*clients {
-        let mut payment = engine.message()?;
-        payment.set_channel_number(channel);
+        let mut payment = message_to(engine, channel, OpCode::Request)?;
         payment.body_mut().append(&client.amount.to_be_bytes())?;
         group.post(payment)?;
     }
@@ -166,15 +167,7 @@ fn pay(engine: &Reactor, group: &mut ChannelGroup, clients: &mut Clients) -> Out
 
 fn leave(engine: &Reactor, group: &ChannelGroup, clients: &Clients) -> Outcome {
     for &channel in clients.keys() {
-        let mut bye = engine.message()?;
-        bye.set_op_code(OpCode::ByeRequest);
-        bye.set_channel_number(channel);
-        group.post(bye)?;
+        group.post(message_to(engine, channel, OpCode::ByeRequest)?)?;
     }
     Ok(())
-}
-
-fn number_in(message: &Message) -> Outcome<u64> {
-    let bytes = message.body().first_chunk().ok_or("a number is missing")?;
-    Ok(u64::from_be_bytes(*bytes))
 }

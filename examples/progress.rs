@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use tofu::prelude::*;
 use tofu_examples::{
-    Outcome, any_port, close, connect, joined, listen, next, next_of_peer, unexpected,
+    Outcome, any_port, close, connect, joined, listen, message_to, next, next_of_peer, number_in,
+    unexpected,
 };
 
 /// Text headers of a Request: what to call the job, and how often it is to tell how far it is.
@@ -41,8 +42,7 @@ fn main() -> Outcome {
     let channel = connect(&engine, &mut group, endpoint)?;
     let mut jobs = BTreeMap::new();
     for (name, steps, numbers) in [("short", 4, 100_000_u64), ("long", 10, 300_000)] {
-        let mut request = engine.message()?;
-        request.set_channel_number(channel);
+        let mut request = message_to(&engine, channel, OpCode::Request)?;
         let headers = request.text_headers_mut();
         headers.append(JOB, name)?;
         headers.append(STEPS, steps.to_string())?;
@@ -106,9 +106,7 @@ fn count_primes(engine: &Reactor, poster: &Poster, mut request: Msg) -> Outcome 
         let numbers = step * end / steps..(step + 1) * end / steps;
         count += numbers.filter(is_prime).count() as u64;
         if step + 1 < steps {
-            let mut signal = engine.message()?;
-            signal.set_op_code(OpCode::Signal);
-            signal.set_channel_number(request.channel_number());
+            let mut signal = message_to(engine, request.channel_number(), OpCode::Signal)?;
             signal.set_message_id(request.message_id());
             let percent = (step + 1) * 100 / steps;
             signal.body_mut().append(&percent.to_be_bytes())?;
@@ -119,11 +117,6 @@ fn count_primes(engine: &Reactor, poster: &Poster, mut request: Msg) -> Outcome 
     request.body_mut().replace(&count.to_be_bytes())?;
     poster.post(request)?;
     Ok(())
-}
-
-fn number_in(message: &Message) -> Outcome<u64> {
-    let bytes = message.body().first_chunk().ok_or("a number is missing")?;
-    Ok(u64::from_be_bytes(*bytes))
 }
 
 /// Slow on purpose.

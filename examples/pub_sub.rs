@@ -21,7 +21,8 @@ use std::thread;
 
 use tofu::prelude::*;
 use tofu_examples::{
-    Outcome, PATIENCE, any_port, close, connect, joined, listen, next, next_of_peer, unexpected,
+    Outcome, PATIENCE, any_port, close, connect, connect_saying, joined, listen, message_to, next,
+    unexpected,
 };
 
 const TOPICS: [&str; 3] = ["weather/paris", "weather/rome", "news"];
@@ -65,9 +66,7 @@ fn publish(broker: Endpoint) -> Outcome {
     let channel = connect(&engine, &mut group, broker)?;
     for _ in 0..COUNT {
         for topic in TOPICS {
-            let mut message = engine.message()?;
-            message.set_op_code(OpCode::Signal);
-            message.set_channel_number(channel);
+            let mut message = message_to(&engine, channel, OpCode::Signal)?;
             message.text_headers_mut().append(TOPIC, topic)?;
             message.body_mut().append(&[0; 1024])?;
             group.post_timeout(message, PATIENCE)?;
@@ -91,13 +90,8 @@ impl Subscription {
         // A small inbox: what is not read waits at the broker.
         let engine = Reactor::start(Options::default().inbox_messages(64))?;
         let mut group = engine.create()?;
-        let mut hello = engine.message()?;
-        Address::connect_to(broker).format(&mut hello)?;
-        for topic in topics {
-            hello.text_headers_mut().append(TOPIC, topic)?;
-        }
-        group.post(hello)?;
-        next_of_peer(&mut group)?;
+        let headers = topics.iter().map(|&topic| (TOPIC, topic));
+        connect_saying(&engine, &mut group, broker, headers)?;
         let is_wanted = |topic: &&str| topics.iter().any(|wanted| topic.starts_with(wanted));
         let wanted = TOPICS.iter().copied().filter(is_wanted).count() as u64;
         Ok(Subscription {
@@ -221,9 +215,7 @@ impl Broker {
             return Ok(());
         };
         if subscriber.missed > 0 {
-            let mut report = self.engine.message()?;
-            report.set_op_code(OpCode::Signal);
-            report.set_channel_number(channel);
+            let mut report = message_to(&self.engine, channel, OpCode::Signal)?;
             let missed = subscriber.missed.to_string();
             report.text_headers_mut().append(MISSED, missed)?;
             if !post(&self.group, report)? {
@@ -232,9 +224,7 @@ impl Broker {
             subscriber.missed = 0;
         }
         if self.is_over && !subscriber.was_told_bye {
-            let mut bye = self.engine.message()?;
-            bye.set_op_code(OpCode::ByeRequest);
-            bye.set_channel_number(channel);
+            let bye = message_to(&self.engine, channel, OpCode::ByeRequest)?;
             subscriber.was_told_bye = post(&self.group, bye)?;
         }
         Ok(())

@@ -31,7 +31,9 @@ use std::time::{Duration, Instant};
 
 use tofu::helpers::{Connector, ConnectorEvent, ConnectorOptions, close_at_once, time_to_next};
 use tofu::prelude::*;
-use tofu_examples::{Outcome, PATIENCE, joined, listen, next, temporary_socket, unexpected};
+use tofu_examples::{
+    Outcome, PATIENCE, joined, listen, message_to, next, temporary_socket, unexpected,
+};
 
 const QUESTIONS: u32 = 2;
 
@@ -94,8 +96,7 @@ impl Client {
         match event {
             ConnectorEvent::Connected { channel } => {
                 println!("connected by channel {channel}");
-                let mut question = self.engine.message()?;
-                question.set_channel_number(channel);
+                let question = message_to(&self.engine, channel, OpCode::Request)?;
                 self.group.post(question)?;
             }
             ConnectorEvent::Lost { cause, .. } => println!("lost: {cause}"),

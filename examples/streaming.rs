@@ -21,7 +21,8 @@ use std::thread::{self, JoinHandle};
 
 use tofu::prelude::*;
 use tofu_examples::{
-    Outcome, PATIENCE, any_port, close, connect, joined, listen, next, next_of_peer, unexpected,
+    Outcome, PATIENCE, any_port, close, connect, joined, listen, message_to, next, next_of_peer,
+    unexpected,
 };
 
 const PARTS: u64 = 1000;
@@ -48,8 +49,7 @@ fn main() -> Outcome {
     let mut names = HashMap::new();
     let mut senders = Vec::new();
     for (id, name, parts) in [(101, "up", PARTS), (102, "down", 1), (103, "both", PARTS)] {
-        let mut first = engine.message()?;
-        first.set_channel_number(channel);
+        let mut first = message_to(&engine, channel, OpCode::Request)?;
         first.set_message_id(MessageId::new(id));
         first.text_headers_mut().append(TASK, name)?;
         names.insert(first.message_id(), name);

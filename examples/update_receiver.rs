@@ -25,11 +25,12 @@ use std::time::Duration;
 
 use tofu::prelude::*;
 use tofu_examples::{
-    Outcome, any_port, close, connect, joined, listen, next, next_of_peer, unexpected,
+    Outcome, any_port, close, connect, joined, listen, message_to, next, next_of_peer, number_in,
+    unexpected,
 };
 
 const WORKERS: usize = 3;
-const QUESTIONS: u32 = 8;
+const QUESTIONS: u64 = 8;
 
 fn main() -> Outcome {
     let engine = Reactor::start(Options::default())?;
@@ -95,13 +96,12 @@ fn work(queue: &Mutex<Receiver<Msg>>, poster: &Poster) -> Outcome {
 }
 
 /// Asks everything at once, then takes the answers as they come.
-fn ask_all(engine: &Reactor, endpoint: Endpoint) -> Outcome<BTreeMap<u32, u32>> {
+fn ask_all(engine: &Reactor, endpoint: Endpoint) -> Outcome<BTreeMap<u64, u64>> {
     let mut group = engine.create()?;
     let channel = connect(engine, &mut group, endpoint)?;
     let mut asked = BTreeMap::new();
     for limit in (1..=QUESTIONS).map(|number| number * 10_000) {
-        let mut request = engine.message()?;
-        request.set_channel_number(channel);
+        let mut request = message_to(engine, channel, OpCode::Request)?;
         request.body_mut().append(&limit.to_be_bytes())?;
         asked.insert(group.post(request)?.message_id, limit);
     }
@@ -115,14 +115,9 @@ fn ask_all(engine: &Reactor, endpoint: Endpoint) -> Outcome<BTreeMap<u32, u32>> 
     Ok(answers)
 }
 
-fn number_in(message: &Message) -> Outcome<u32> {
-    let bytes = message.body().first_chunk().ok_or("a number is missing")?;
-    Ok(u32::from_be_bytes(*bytes))
-}
-
 /// Slow on purpose.
-fn primes_below(limit: u32) -> u32 {
-    let is_prime = |number: &u32| {
+fn primes_below(limit: u64) -> u64 {
+    let is_prime = |number: &u64| {
         let mut divisors = (2..).take_while(|divisor| divisor * divisor <= *number);
         divisors.all(|divisor| number % divisor != 0)
     };

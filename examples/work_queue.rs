@@ -20,7 +20,8 @@ use std::thread;
 
 use tofu::prelude::*;
 use tofu_examples::{
-    Outcome, any_port, close, connect, joined, listen, next, next_of_peer, unexpected,
+    Outcome, any_port, close, connect, connect_saying, joined, listen, message_to, next,
+    next_of_peer, unexpected,
 };
 
 const JOBS: u64 = 100;
@@ -63,8 +64,7 @@ fn produce(queue: Endpoint) -> Outcome {
     let channel = connect(&engine, &mut group, queue)?;
     let mut open = HashSet::new();
     for number in 1..=JOBS {
-        let mut job = engine.message()?;
-        job.set_channel_number(channel);
+        let mut job = message_to(&engine, channel, OpCode::Request)?;
         job.body_mut().append(&number.to_be_bytes())?;
         open.insert(group.post(job)?.message_id);
     }
@@ -88,13 +88,7 @@ impl Worker {
     fn new(number: usize, queue: Endpoint) -> Outcome<Worker> {
         let engine = Reactor::start(Options::default())?;
         let mut group = engine.create()?;
-        let mut hello = engine.message()?;
-        Address::connect_to(queue).format(&mut hello)?;
-        hello
-            .text_headers_mut()
-            .append(WORKER, number.to_string())?;
-        group.post(hello)?;
-        next_of_peer(&mut group)?;
+        connect_saying(&engine, &mut group, queue, [(WORKER, &*number.to_string())])?;
         Ok(Worker {
             number,
             engine,
@@ -209,9 +203,7 @@ impl Queue {
 
     fn say_bye(&self) -> Outcome {
         for &channel in self.workers.keys() {
-            let mut bye = self.engine.message()?;
-            bye.set_op_code(OpCode::ByeRequest);
-            bye.set_channel_number(channel);
+            let bye = message_to(&self.engine, channel, OpCode::ByeRequest)?;
             let _gone = self.group.post(bye);
         }
         Ok(())

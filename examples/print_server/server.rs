@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tofu::chnls::Cause;
 use tofu::prelude::*;
-use tofu_examples::{Outcome, unexpected};
+use tofu_examples::{Outcome, message_to, unexpected};
 
 use crate::{JOBS, PDL};
 
@@ -188,10 +188,10 @@ impl Server {
             .filter(|(_, worker)| worker.jobs > 0)
         {
             worker.jobs = 0;
-            let mut bye = self.engine.message()?;
-            bye.set_op_code(OpCode::ByeRequest);
-            bye.set_channel_number(channel);
-            post(&self.group, bye)?;
+            post(
+                &self.group,
+                message_to(&self.engine, channel, OpCode::ByeRequest)?,
+            )?;
         }
         Ok(())
     }
@@ -200,8 +200,7 @@ impl Server {
 /// One Request of many messages, a page in each.
 fn send(engine: &Reactor, group: &ChannelGroup, channel: ChannelNumber, job: &Job) -> Outcome {
     for number in 1..=job.pages {
-        let mut page = engine.message()?;
-        page.set_channel_number(channel);
+        let mut page = message_to(engine, channel, OpCode::Request)?;
         page.set_message_id(MessageId::new(job.number));
         page.set_more(number < job.pages);
         write!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tofu::prelude::*;
-use tofu_examples::{Outcome, unexpected};
+use tofu_examples::{Outcome, message_to, unexpected};
 
 use crate::{JOBS, PDL};
 
@@ -71,9 +71,7 @@ impl Worker {
         self.pages += 1;
         println!("job {job}: {}", page.body().escape_ascii());
 
-        let mut signal = self.engine.message()?;
-        signal.set_op_code(OpCode::Signal);
-        signal.set_channel_number(channel);
+        let mut signal = message_to(&self.engine, channel, OpCode::Signal)?;
         signal.set_message_id(job);
         signal.body_mut().append(&self.pages.to_be_bytes())?;
         self.group.post(signal)?;
@@ -88,9 +86,7 @@ impl Worker {
         self.pages = 0;
         self.jobs -= 1;
         if self.jobs == 0 {
-            let mut bye = self.engine.message()?;
-            bye.set_op_code(OpCode::ByeRequest);
-            bye.set_channel_number(channel);
+            let bye = message_to(&self.engine, channel, OpCode::ByeRequest)?;
             self.group.post(bye)?;
         }
         Ok(())

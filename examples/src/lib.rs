@@ -66,11 +66,47 @@ pub fn connect(
     group: &mut ChannelGroup,
     endpoint: Endpoint,
 ) -> Outcome<ChannelNumber> {
+    connect_saying(engine, group, endpoint, [])
+}
+
+/// The same with text headers in the HelloRequest.
+///
+/// # Errors
+/// Why there is no connection.
+pub fn connect_saying<'a>(
+    engine: &dyn Ampe,
+    group: &mut ChannelGroup,
+    endpoint: Endpoint,
+    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Outcome<ChannelNumber> {
     let mut hello = engine.message()?;
     Address::connect_to(endpoint).format(&mut hello)?;
+    for (name, value) in headers {
+        hello.text_headers_mut().append(name, value)?;
+    }
     let channel = group.post(hello)?.channel_number;
     next_of_peer(group)?;
     Ok(channel)
+}
+
+/// An empty message for a channel.
+///
+/// # Errors
+/// When the engine has ended.
+pub fn message_to(engine: &dyn Ampe, channel: ChannelNumber, op_code: OpCode) -> Outcome<Msg> {
+    let mut message = engine.message()?;
+    message.set_op_code(op_code);
+    message.set_channel_number(channel);
+    Ok(message)
+}
+
+/// The number that a body begins with.
+///
+/// # Errors
+/// If it is too short for one.
+pub fn number_in(message: &Message) -> Outcome<u64> {
+    let bytes = message.body().first_chunk().ok_or("a number is missing")?;
+    Ok(u64::from_be_bytes(*bytes))
 }
 
 /// Closes a channel and waits until the peer has confirmed that it took everything.
@@ -78,10 +114,7 @@ pub fn connect(
 /// # Errors
 /// If the channel ended in another way.
 pub fn close(engine: &dyn Ampe, group: &mut ChannelGroup, channel: ChannelNumber) -> Outcome {
-    let mut bye = engine.message()?;
-    bye.set_op_code(OpCode::ByeRequest);
-    bye.set_channel_number(channel);
-    group.post(bye)?;
+    group.post(message_to(engine, channel, OpCode::ByeRequest)?)?;
     next_of_peer(group)?;
     match Incoming::from(next(group)?) {
         Incoming::Engine(Notice::ChannelClosed(info), _) if info.confirmed => Ok(()),

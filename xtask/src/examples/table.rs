@@ -334,9 +334,9 @@ pub(super) const RUNS: &[Run] = &[
         &[alone(
             "multihomed",
             &[
-                "echo listens on tcp|",
-                "echo: 20 clients had 200 answers, by 4 addresses",
-                "sum: 20 clients had 200 answers, by 4 addresses, and the sum is 900",
+                "listening on tcp|",
+                "listening on uds|",
+                "20 clients came by 4 addresses, had 200 answers, and the sum is 900",
             ],
         )],
     ),
