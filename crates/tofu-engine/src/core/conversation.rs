@@ -19,7 +19,7 @@
 //!  any --ByeSignal, error, deadline, violation--> closed
 //! ```
 
-use tofu_msg::{BinaryHeader, OpCode, OpType};
+use tofu_msg::{BinaryHeader, HeaderError, OpCode, OpType, RawHeader};
 
 use crate::shared::outbox::Role;
 
@@ -39,6 +39,37 @@ pub(crate) enum State {
     ByeCrossed,
     /// Our ByeResponse is sent: nothing more is said, the tail is being read away.
     Draining,
+}
+
+/// The part of a frame's header by which it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flags {
+    pub(crate) op_code: OpCode,
+    pub(crate) engine_origin: bool,
+    pub(crate) more: bool,
+}
+
+impl Flags {
+    /// Read out of a header as it came.
+    #[inline]
+    pub(crate) fn read(raw: RawHeader) -> Result<Flags, HeaderError> {
+        let flags = raw.flags();
+        Ok(Flags {
+            op_code: OpCode::try_from(flags & RawHeader::OP_CODE_MASK)?,
+            engine_origin: flags & RawHeader::ENGINE_ORIGIN_BIT != 0,
+            more: flags & RawHeader::MORE_BIT != 0,
+        })
+    }
+}
+
+impl From<&BinaryHeader> for Flags {
+    fn from(header: &BinaryHeader) -> Flags {
+        Flags {
+            op_code: header.op_code,
+            engine_origin: header.engine_origin,
+            more: header.more,
+        }
+    }
 }
 
 /// What a frame from the peer means.
@@ -116,14 +147,14 @@ impl Conversation {
         self.confirmed
     }
 
-    /// The ingress table: judges a frame by its header, changing nothing.
+    /// The ingress table: judges a frame by what its header's flags say, changing nothing.
     #[inline]
-    pub(crate) fn judge(&self, header: &BinaryHeader) -> Verdict {
-        let op_code = header.op_code;
-        if header.engine_origin {
+    pub(crate) fn judge(&self, flags: Flags) -> Verdict {
+        let op_code = flags.op_code;
+        if flags.engine_origin {
             return Verdict::Violation("the origin bit is set: only an engine speaks so, locally");
         }
-        if header.more && op_code.op_type() != OpType::Regular {
+        if flags.more && op_code.op_type() != OpType::Regular {
             return Verdict::Violation("`more` on something else than Request, Response or Signal");
         }
         if self.state == State::Greeting {

@@ -3,11 +3,13 @@
 //! A run of frames that need nothing but delivery is handed over whole; the channel's number is
 //! written over the peer's in each header. Everything else is judged by the conversation.
 
-use tofu_msg::{BinaryHeader, FrameRef, HEADER_LEN, OpCode, Origin, Parse, Status};
+use tofu_msg::{
+    BinaryHeader, FrameRef, HEADER_LEN, MessageId, OpCode, Origin, Parse, RawHeader, Status,
+};
 
 use crate::close::Cause;
 use crate::core::channel::{Channel, Ending, Manner};
-use crate::core::conversation::Verdict;
+use crate::core::conversation::{Flags, Verdict};
 use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
 use crate::core::fill::Budget;
@@ -78,48 +80,48 @@ impl<T: Transport> Channel<T> {
     }
 
     /// Takes the next frame; `false` when the bytes hold no further whole one.
+    ///
+    /// Its header is taken as two words and not as a `BinaryHeader`: a structure of small fields that
+    /// is copied as it has just been written stalls the processor, at every frame.
     fn step(&mut self, desk: &mut Desk, bytes: &mut [u8], walk: &mut Walk) -> bool {
         let rest = &bytes[walk.next..];
         let Some(raw) = rest.first_chunk::<HEADER_LEN>() else {
             walk.cut_frame = true;
             return false;
         };
-        let header = match BinaryHeader::decode(raw) {
-            Ok(header) => header,
+        let raw = RawHeader::new(*raw);
+        let flags = match Flags::read(raw) {
+            Ok(flags) => flags,
             Err(error) => {
                 walk.ending = Some(violation(format!("{error}")));
                 return false;
             }
         };
-        let verdict = self.conversation.judge(&header);
+        let verdict = self.conversation.judge(flags);
         if let Verdict::Violation(what) = verdict {
-            walk.ending = Some(violation(format!(
-                "{} from the peer: {what}",
-                header.op_code
-            )));
+            walk.ending = Some(spoken_wrongly(flags.op_code, what));
             return false;
         }
-        let frame_len = header.frame_len();
-        if rest.len() < frame_len {
+        let headers_len = usize::from(raw.text_headers_len());
+        let payload_len = headers_len + usize::from(raw.body_len());
+        if rest.len() < HEADER_LEN + payload_len {
             walk.cut_frame = true;
-            if header.payload_len() >= desk.options().large_message {
-                let message = desk.shared.pool.get_unused();
-                let large = LargeFrame::new(header, message, &rest[HEADER_LEN..]);
-                self.inflow.large = Some(Box::new(large));
+            if payload_len >= desk.options().large_message {
+                self.begin_large(desk, rest);
             }
             return false;
         }
-        let headers = HEADER_LEN..HEADER_LEN + usize::from(header.text_headers_len);
+        let headers = HEADER_LEN..HEADER_LEN + headers_len;
         if has_more_lines(&rest[headers], desk.options().header_lines) {
             walk.ending = Some(too_many_lines());
             return false;
         }
         let start = walk.next;
-        walk.next += frame_len;
+        walk.next += HEADER_LEN + payload_len;
         if verdict == Verdict::DeliverAndOpen {
             (walk.run, walk.end) = (walk.next, walk.next);
             walk.taken += 1;
-            walk.ending = self.greet(desk, &bytes[start..walk.next], &header).err();
+            walk.ending = self.greet(desk, &bytes[start..walk.next]).err();
         } else if verdict == Verdict::Close {
             walk.ending = Some(Ending::by_peer("the peer sent a ByeSignal"));
         } else {
@@ -127,9 +129,20 @@ impl<T: Transport> Channel<T> {
             walk.count += 1;
             walk.taken += 1;
             walk.end = walk.next;
-            walk.ending = self.note_delivery(desk, &header, verdict).err();
+            let id = MessageId::new(raw.message_id());
+            walk.ending = self.note_delivery(desk, flags.op_code, id, verdict).err();
         }
         true
+    }
+
+    /// The last frame is large and not all there: from here on it is gathered by itself.
+    fn begin_large(&mut self, desk: &Desk, rest: &[u8]) {
+        let header = rest.first_chunk().map(BinaryHeader::decode);
+        if let Some(Ok(header)) = header {
+            let message = desk.shared.pool.get_unused();
+            let large = LargeFrame::new(header, message, &rest[HEADER_LEN..]);
+            self.inflow.large = Some(Box::new(large));
+        }
     }
 
     /// A frame is being delivered: moves the conversation on.
@@ -137,17 +150,18 @@ impl<T: Transport> Channel<T> {
     fn note_delivery(
         &mut self,
         desk: &Desk,
-        header: &BinaryHeader,
+        op_code: OpCode,
+        id: MessageId,
         verdict: Verdict,
     ) -> Result<(), Ending> {
-        self.account.last_id_received = Some(header.message_id);
+        self.account.last_id_received = Some(id);
         if matches!(
-            header.op_code,
+            op_code,
             OpCode::Response | OpCode::HelloResponse | OpCode::ByeResponse
         ) {
             self.account.bytes_unconfirmed = 0;
         }
-        if header.op_code == OpCode::HelloResponse {
+        if op_code == OpCode::HelloResponse {
             self.deadlines.stop(Timer::HelloResponse);
         } else if verdict == Verdict::Deliver {
             return Ok(());
@@ -158,7 +172,7 @@ impl<T: Transport> Channel<T> {
                 .registry
                 .with(self.number, crate::shared::outbox::Outbox::peer_said_bye);
         }
-        self.conversation.delivered(header.op_code);
+        self.conversation.delivered(op_code);
         match verdict {
             Verdict::DeliverAndClose => Err(Ending::by_peer("the peer sent a ByeResponse unasked")),
             Verdict::DeliverConfirmed
@@ -172,17 +186,13 @@ impl<T: Transport> Channel<T> {
     }
 
     /// The HelloRequest of an accepted connection: the channel begins.
-    fn greet(
-        &mut self,
-        desk: &mut Desk,
-        frame: &[u8],
-        header: &BinaryHeader,
-    ) -> Result<(), Ending> {
+    fn greet(&mut self, desk: &mut Desk, frame: &[u8]) -> Result<(), Ending> {
         let mut msg = desk.shared.pool.get_for_delivery(self.share);
         if let Ok(Parse::Complete(frame)) = FrameRef::parse(frame) {
             msg.load(&frame);
         }
-        self.open_by_hello(desk, msg, header)
+        let id = msg.message_id();
+        self.open_by_hello(desk, msg, id)
     }
 
     /// Gives the accepted connection its number and delivers its HelloRequest.
@@ -190,7 +200,7 @@ impl<T: Transport> Channel<T> {
         &mut self,
         desk: &mut Desk,
         mut msg: crate::msg::Msg,
-        header: &BinaryHeader,
+        id: MessageId,
     ) -> Result<(), Ending> {
         let (group, token) = (self.group, self.token);
         let peer = self.stream.as_ref().map(|stream| Arc::new(stream.peer()));
@@ -214,13 +224,13 @@ impl<T: Transport> Channel<T> {
         self.number = number;
         self.ticket = None;
         event!(channel = number.value(), "accepted");
-        self.id = header.message_id;
+        self.id = id;
         self.peer = peer;
         self.deadlines.stop(Timer::Handshake);
         self.conversation.delivered(OpCode::HelloRequest);
         self.account.messages_received += 1;
         desk.shared.counters.messages_received.add(1);
-        self.account.last_id_received = Some(header.message_id);
+        self.account.last_id_received = Some(id);
         msg.set_channel_number(number);
         msg.set_origin(Origin::Peer);
         if let Some(peer) = &self.peer {
@@ -242,12 +252,9 @@ impl<T: Transport> Channel<T> {
         self.deadlines.stop(Timer::Frame);
         budget.messages = budget.messages.saturating_sub(1);
         let header = *large.header();
-        let verdict = self.conversation.judge(&header);
+        let verdict = self.conversation.judge(Flags::from(&header));
         if let Verdict::Violation(what) = verdict {
-            return Err(violation(format!(
-                "{} from the peer: {what}",
-                header.op_code
-            )));
+            return Err(spoken_wrongly(header.op_code, what));
         }
         if has_more_lines(large.text_headers(), desk.options().header_lines) {
             return Err(too_many_lines());
@@ -262,12 +269,12 @@ impl<T: Transport> Channel<T> {
         let mut msg = large.into_message();
         desk.shared.pool.count(&mut msg, self.share);
         if verdict == Verdict::DeliverAndOpen {
-            return self.open_by_hello(desk, msg, &header);
+            return self.open_by_hello(desk, msg, header.message_id);
         }
         msg.set_channel_number(self.number);
         msg.set_origin(Origin::Peer);
         self.ticket = None;
-        let ending = self.note_delivery(desk, &header, verdict);
+        let ending = self.note_delivery(desk, header.op_code, header.message_id, verdict);
         self.account.messages_received += u64::from(!planted!(desk.options(), LargeNotCounted));
         desk.shared.counters.messages_received.add(1);
         desk.groups.stage_message(self.group, msg);
@@ -338,6 +345,11 @@ fn has_more_lines(headers: &[u8], limit: usize) -> bool {
 fn too_many_lines() -> Ending {
     let text = "a message with more text header lines than are allowed";
     Ending::new(Manner::Linger, Status::TOO_MANY_HEADER_LINES, text)
+}
+
+/// The ending of a channel whose peer said what it may not say now.
+fn spoken_wrongly(op_code: OpCode, what: &str) -> Ending {
+    violation(format!("{op_code} from the peer: {what}"))
 }
 
 /// The ending of a channel whose peer broke the protocol.

@@ -8,7 +8,7 @@ use std::io::IoSlice;
 
 use tofu_msg::{BinaryHeader, FrameRef, Message, Parse};
 
-use crate::core::segments::{Segment, Segments};
+use crate::core::segments::{Segment, Segments, SentFrame};
 use crate::msg::Msg;
 
 /// Small frames are gathered in chunks of about this size.
@@ -103,10 +103,10 @@ impl Outgoing {
         let mut end = 0;
         for segment in self.segments.iter() {
             while left > 0 && offset < segment.len() {
-                let Some((_, frame_len)) = segment.frame_at(offset) else {
+                let Some(frame) = segment.frame_at(offset) else {
                     break;
                 };
-                offset += frame_len;
+                offset += frame.frame_len;
                 left -= 1;
             }
             if left == 0 {
@@ -157,23 +157,23 @@ impl Outgoing {
     pub(crate) fn advance(
         &mut self,
         count: usize,
-        mut sent: impl FnMut(&BinaryHeader),
+        mut sent: impl FnMut(SentFrame),
         mut done: impl FnMut(Vec<u8>),
     ) {
         self.written += count;
         while let Some(segment) = self.segments.front() {
             let len = segment.len();
             while self.frame_start < len {
-                let Some((header, frame_len)) = segment.frame_at(self.frame_start) else {
+                let Some(frame) = segment.frame_at(self.frame_start) else {
                     break;
                 };
-                if self.frame_start + frame_len > self.written {
+                if self.frame_start + frame.frame_len > self.written {
                     return;
                 }
-                self.frame_start += frame_len;
+                self.frame_start += frame.frame_len;
                 self.messages -= 1;
-                self.bytes -= frame_len;
-                sent(&header);
+                self.bytes -= frame.frame_len;
+                sent(frame);
             }
             if self.written < len {
                 return;

@@ -5,9 +5,17 @@
 
 use std::collections::VecDeque;
 
-use tofu_msg::{BinaryHeader, HEADER_LEN};
+use tofu_msg::{HEADER_LEN, MessageId, OpCode, RawHeader};
 
 use crate::msg::Msg;
+
+/// What is to be known of a frame that is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentFrame {
+    pub(crate) op_code: OpCode,
+    pub(crate) message_id: MessageId,
+    pub(crate) frame_len: usize,
+}
 
 /// A stretch of the outgoing stream.
 #[derive(Debug)]
@@ -32,15 +40,20 @@ impl Segment {
         }
     }
 
-    /// The header of the frame that begins at `offset` and the frame's length.
+    /// The frame that begins at `offset`.
     #[inline]
-    pub(super) fn frame_at(&self, offset: usize) -> Option<(BinaryHeader, usize)> {
+    pub(super) fn frame_at(&self, offset: usize) -> Option<SentFrame> {
         let header = match self {
             Segment::Chunk(bytes) => bytes.get(offset..)?.first_chunk::<HEADER_LEN>()?,
             Segment::Large { header, .. } => header,
         };
-        let header = BinaryHeader::decode(header).ok()?;
-        Some((header, header.frame_len()))
+        let header = RawHeader::new(*header);
+        let payload_len = usize::from(header.text_headers_len()) + usize::from(header.body_len());
+        Some(SentFrame {
+            op_code: OpCode::from_u8(header.flags() & RawHeader::OP_CODE_MASK)?,
+            message_id: MessageId::new(header.message_id()),
+            frame_len: HEADER_LEN + payload_len,
+        })
     }
 }
 

@@ -23,8 +23,12 @@ impl Shared {
         group: &Arc<GroupShared>,
         msg: Msg,
     ) -> Result<BinaryHeader, PostError> {
-        self.try_post(group, msg, WhenFull::Refuse)
-            .inspect_err(|error| self.count_refusal(error))
+        let posted = self.try_post(group, msg, WhenFull::Refuse);
+        // In place: what was just written is not to be copied at once.
+        if let Err(error) = &posted {
+            self.count_refusal(error);
+        }
+        posted
     }
 
     /// Like `post`, but waits for room in the send queue until `timeout` has passed.

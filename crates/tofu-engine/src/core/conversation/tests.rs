@@ -82,7 +82,7 @@ fn letter(verdict: Verdict) -> char {
 fn every_cell_of_the_ingress_table() {
     for (op_code, row) in TABLE {
         for ((name, conversation), expected) in situations().iter().zip(row.chars()) {
-            let verdict = letter(conversation.judge(&header(op_code)));
+            let verdict = letter(conversation.judge(Flags::from(&header(op_code))));
             assert_eq!(verdict, expected, "{op_code} in the situation `{name}`");
         }
     }
@@ -97,7 +97,7 @@ fn the_origin_bit_and_a_misplaced_more_are_violations_everywhere() {
                 ..header(op_code)
             };
             assert_eq!(
-                letter(conversation.judge(&forged)),
+                letter(conversation.judge(Flags::from(&forged))),
                 'V',
                 "{op_code} in `{name}`"
             );
@@ -106,11 +106,11 @@ fn the_origin_bit_and_a_misplaced_more_are_violations_everywhere() {
                 ..header(op_code)
             };
             let expected = match op_code.op_type() {
-                OpType::Regular => letter(conversation.judge(&header(op_code))),
+                OpType::Regular => letter(conversation.judge(Flags::from(&header(op_code)))),
                 _ => 'V',
             };
             assert_eq!(
-                letter(conversation.judge(&more)),
+                letter(conversation.judge(Flags::from(&more))),
                 expected,
                 "{op_code} in `{name}`"
             );
@@ -160,7 +160,7 @@ fn crossed_byes_end_only_when_both_answers_have_passed() {
         "our answer still has to reach the peer"
     );
     assert_eq!(
-        letter(answered_first.judge(&header(OpCode::ByeResponse))),
+        letter(answered_first.judge(Flags::from(&header(OpCode::ByeResponse)))),
         'V',
         "a second one"
     );
