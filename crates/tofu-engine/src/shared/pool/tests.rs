@@ -265,3 +265,26 @@ fn more_threads_than_there_may_be_magazines_share_the_pool() {
     assert_eq!(pool.levels(), (0, 400));
     pool.check_invariants().unwrap();
 }
+
+#[test]
+fn what_a_thread_gave_back_before_it_saw_the_watcher_is_found_by_a_second_look() {
+    let pool = with_magazines(8, 4);
+    let share = pool.open_share();
+    let held = messages(&pool, 8);
+    let watches = pool.watches();
+    assert_eq!(pool.room(share), 0);
+    assert_ne!(pool.watches(), watches, "the core is to look again");
+    // As the giving thread sees it at that very moment.
+    pool.watched.store(false, Ordering::Relaxed);
+    drop(held);
+    pool.watched.store(true, Ordering::Relaxed);
+    assert!(
+        !pool
+            .worklist
+            .upgrade()
+            .is_some_and(|list| list.is_pending())
+    );
+    assert!(pool.look_again());
+    assert!(!pool.look_again(), "told once");
+    assert!(pool.room(share) > 0);
+}
