@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tofu_addr::Address;
-use tofu_msg::{BinaryHeader, ChannelNumber, OpCode, Role as OpRole, Status};
+use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, Role as OpRole, Status};
 
 use crate::error::{PostError, PostErrorKind};
 use crate::msg::Msg;
@@ -16,13 +16,36 @@ use crate::shared::outbox::{Opening, Outbox, Role, WhenFull, may_continue, opens
 use crate::shared::pool::{Announcement, Pool};
 use crate::sync::Arc;
 
+/// Where a post has gone: what the engine filled in. Little, for a structure of many small fields that
+/// is handed up as soon as it is written stalls the processor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Posted {
+    number: ChannelNumber,
+    id: MessageId,
+}
+
+impl Posted {
+    fn of(header: &BinaryHeader) -> Posted {
+        Posted {
+            number: header.channel_number,
+            id: header.message_id,
+        }
+    }
+
+    /// The message's own header as it travels.
+    #[inline]
+    pub(crate) fn complete(self, mut header: BinaryHeader) -> BinaryHeader {
+        header.engine_origin = false;
+        header.status = Status::SUCCESS;
+        header.channel_number = self.number;
+        header.message_id = self.id;
+        header
+    }
+}
+
 impl Shared {
-    /// Posts a message for a group. Returns its header with channel number and id filled in.
-    pub(crate) fn post(
-        &self,
-        group: &Arc<GroupShared>,
-        msg: Msg,
-    ) -> Result<BinaryHeader, PostError> {
+    /// Posts a message for a group.
+    pub(crate) fn post(&self, group: &Arc<GroupShared>, msg: Msg) -> Result<Posted, PostError> {
         let posted = self.try_post(group, msg, WhenFull::Refuse);
         // In place: what was just written is not to be copied at once.
         if let Err(error) = &posted {
@@ -37,7 +60,7 @@ impl Shared {
         group: &Arc<GroupShared>,
         mut msg: Msg,
         timeout: Duration,
-    ) -> Result<BinaryHeader, PostError> {
+    ) -> Result<Posted, PostError> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let seen = group.room_epoch();
@@ -70,7 +93,7 @@ impl Shared {
         group: &Arc<GroupShared>,
         msg: Msg,
         when_full: WhenFull,
-    ) -> Result<BinaryHeader, PostError> {
+    ) -> Result<Posted, PostError> {
         let header = match self.check(&msg) {
             Ok(header) => header,
             Err(kind) => return Err(PostError::new(kind, msg)),
@@ -128,7 +151,7 @@ impl Shared {
         mut header: BinaryHeader,
         address: Address,
         msg: Msg,
-    ) -> Result<BinaryHeader, PostError> {
+    ) -> Result<Posted, PostError> {
         let mut message = Some(msg);
         let mut room = Announcement::default();
         let opened = self.registry.open(|number, outbox| {
@@ -171,7 +194,7 @@ impl Shared {
             (Ok(_), _spent) => {
                 self.worklist.wake_if_asleep();
                 room.tell();
-                Ok(header)
+                Ok(Posted::of(&header))
             }
             (Err(kind), Some(msg)) => Err(PostError::new(self.refine(kind), msg)),
             (Err(_), None) => unreachable!("a refused opening has not taken the message"),
@@ -186,7 +209,7 @@ impl Shared {
         mut header: BinaryHeader,
         mut msg: Msg,
         when_full: WhenFull,
-    ) -> Result<BinaryHeader, PostError> {
+    ) -> Result<Posted, PostError> {
         let number = header.channel_number;
         let Some(slot) = self.registry.slot(number) else {
             return Err(PostError::new(
@@ -217,7 +240,7 @@ impl Shared {
         } else if appended.list {
             self.worklist.add_dirty(number);
         }
-        Ok(header)
+        Ok(Posted::of(&header))
     }
 
     /// Takes a ByeSignal: it overtakes all that is queued.
@@ -226,7 +249,7 @@ impl Shared {
         group: &Arc<GroupShared>,
         mut header: BinaryHeader,
         mut msg: Msg,
-    ) -> Result<BinaryHeader, PostError> {
+    ) -> Result<Posted, PostError> {
         let number: ChannelNumber = header.channel_number;
         let Some(slot) = self.registry.slot(number) else {
             return Err(PostError::new(
@@ -246,7 +269,7 @@ impl Shared {
         outbox.set_abort(msg);
         drop(outbox);
         self.worklist.add(|work| work.urgent.push(number));
-        Ok(header)
+        Ok(Posted::of(&header))
     }
 
     /// A large message goes into the send queue itself: its pool counts it no longer.

@@ -85,6 +85,7 @@ impl Future for PostAsync<'_> {
         };
         poll_room(sender, channel, place, context, || {
             let posting = message.take()?;
+            let header = posting.header();
             match sender
                 .shared
                 .try_post(&sender.group, posting, WhenFull::Wait)
@@ -93,7 +94,11 @@ impl Future for PostAsync<'_> {
                     *message = Some(error.into_message());
                     None
                 }
-                done => Some(done.inspect_err(|error| sender.shared.count_refusal(error))),
+                Err(error) => {
+                    sender.shared.count_refusal(&error);
+                    Some(Err(error))
+                }
+                Ok(posted) => Some(Ok(posted.complete(header))),
             }
         })
     }
@@ -146,9 +151,11 @@ impl Permit<'_> {
             let why = "the room was reserved on another channel";
             return Err(PostError::new(PostErrorKind::NotAllowed(why), message));
         }
-        shared
+        let header = message.header();
+        let posted = shared
             .try_post(group, message, WhenFull::Reserved(self.room))
-            .inspect_err(|error| shared.count_refusal(error))
+            .inspect_err(|error| shared.count_refusal(error))?;
+        Ok(posted.complete(header))
     }
 }
 
