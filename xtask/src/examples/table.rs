@@ -306,6 +306,20 @@ pub(super) const RUNS: &[Run] = &[
         )],
     ),
     run(
+        "async_tokio",
+        &[alone(
+            "async_tokio",
+            &["20 clients got 200 answers to 200 requests"],
+        )],
+    ),
+    run(
+        "codec_tokio",
+        &[alone(
+            "codec_tokio",
+            &["asked three and got THREE", "closed in good order"],
+        )],
+    ),
+    run(
         "own_event_loop",
         &[alone(
             "own_event_loop",
