@@ -15,7 +15,7 @@ use tofu_benches::{Failure, next};
 const BODY: [u8; 64] = [7; 64];
 
 /// The server's face, as its process is told.
-const FACES: [&str; 2] = ["calls", "tokio"];
+const FACES: [&str; 3] = ["calls", "tokio", "tokio with one thread"];
 
 /// Not counted.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ fn main() -> Result<(), Failure> {
         seconds: number("--seconds", 2)?,
         rounds: number("--rounds", 5)?,
     };
-    let mut rates = [Vec::new(), Vec::new()];
+    let mut rates = [const { Vec::new() }; FACES.len()];
     for _ in 0..work.rounds {
         for (face, rates) in FACES.iter().zip(&mut rates) {
             rates.push(round(face, &work)?);
@@ -48,18 +48,21 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(work: &Work, rates: [Vec<f64>; 2]) {
+fn report(work: &Work, rates: [Vec<f64>; FACES.len()]) {
     let (connections, window) = (work.connections, work.window);
     println!("{connections} connections, {window} requests on the way on each; million echoes/s");
     let medians = FACES.iter().zip(rates).map(|(face, mut rates)| {
         rates.sort_by(f64::total_cmp);
         let (least, most) = (rates[0], rates[rates.len() - 1]);
         let median = rates[rates.len() / 2];
-        println!("{face:<6} median {median:.3}, from {least:.3} to {most:.3}");
+        println!("{face:<22} median {median:.3}, from {least:.3} to {most:.3}");
         median
     });
     let medians: Vec<f64> = medians.collect();
-    println!("tokio over calls: {:.2}", medians[1] / medians[0]);
+    let (first, others) = (medians[0], &medians[1..]);
+    for (face, median) in FACES[1..].iter().zip(others) {
+        println!("{face} over {}: {:.2}", FACES[0], median / first);
+    }
 }
 
 /// What follows `name` among the arguments.
@@ -96,7 +99,10 @@ fn serve(face: &str) -> Result<(), Failure> {
     if face == "calls" {
         return serve_by_calls(group);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    let runtime = match face {
+        "tokio" => tokio::runtime::Builder::new_multi_thread().build()?,
+        _ => tokio::runtime::Builder::new_current_thread().build()?,
+    };
     runtime.block_on(runtime.spawn(serve_by_awaiting(group)))?
 }
 

@@ -40,6 +40,7 @@ impl ChannelGroup {
     /// # })?;
     /// # Ok::<(), tofu_chnls::EngineError>(())
     /// ```
+    #[inline]
     pub fn receive(&mut self) -> Receive<'_> {
         Receive { group: self }
     }
@@ -49,6 +50,7 @@ impl ChannelGroup {
     ///
     /// # Errors
     /// As for [`receive`](Self::receive).
+    #[inline]
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Msg, EngineError>> {
         self.group.poll_receive(context)
     }
@@ -132,6 +134,7 @@ pub struct Receive<'a> {
 impl Future for Receive<'_> {
     type Output = Result<Msg, EngineError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().group.poll_receive(context)
     }

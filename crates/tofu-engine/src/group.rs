@@ -67,6 +67,7 @@ impl Group {
     ///
     /// # Errors
     /// When the engine has ended and everything queued before has been received.
+    #[inline]
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Msg, EngineError>> {
         let GroupSender { group, shared } = &self.sender;
         self.receiver
