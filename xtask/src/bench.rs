@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// The benchmarks of single functions
     Micro,
     /// Count tofu's system calls for each message, with strace
-    Syscalls,
+    Syscalls(syscalls::Arguments),
 }
 
 pub(crate) fn run(command: &Command, deadline: Deadline) -> Report {
@@ -35,7 +35,7 @@ pub(crate) fn run(command: &Command, deadline: Deadline) -> Report {
         Command::Peers(arguments) => peers::run(arguments),
         Command::Quick => peers::quick(),
         Command::Micro => micro(deadline),
-        Command::Syscalls => syscalls::run(),
+        Command::Syscalls(arguments) => syscalls::run(arguments),
     }
 }
 

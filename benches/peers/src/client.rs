@@ -58,6 +58,7 @@ impl<C: Client> Run<'_, C> {
         let meter = Meter::start(self.server)?;
         let stop = Stop::after(self.work.time);
         let mut trips = Vec::with_capacity(100_000);
+        let started = Instant::now();
         mark(self.work, "begin");
         while !stop.is_due() {
             if self.work.pause > Duration::ZERO {
@@ -68,6 +69,7 @@ impl<C: Client> Run<'_, C> {
         mark(self.work, "end");
         let mut measures = Measures::default();
         measures.add("count", trips.len() as f64);
+        measures.add_rate("per_s", trips.len() as u64, started.elapsed());
         measures.add_processor_time(meter.stop(self.server)?, trips.len() as u64);
         measures.add_trips(trips);
         Ok(measures)

@@ -6,6 +6,7 @@
 //! (`stamp`), so that what loses or mixes up messages fails instead of looking fast.
 
 mod client;
+mod crowd;
 mod measures;
 mod peers;
 mod server;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::crowd::Hogs;
 use crate::peers::Peer;
 use crate::server_process::ServerProcess;
 use crate::work::Work;
@@ -38,12 +40,20 @@ fn run() -> Result<()> {
     let Some((role, words)) = words.split_first() else {
         bail!("usage: tofu-peers run PEER SHAPE [key=value]...");
     };
+    if role == "burn" {
+        crowd::burn();
+    }
     let work = Work::parse(words)?;
     let peer = Peer::named(&work.peer)?;
     usage::raise_descriptor_limit()?;
     match role.as_str() {
         "serve" => (peer.serve)(&work),
+        "run" if work.pairs > 1 => {
+            print!("{}", crowd::several(words, work.pairs)?);
+            Ok(())
+        }
         "run" => {
+            let _hogs = Hogs::start(work.hogs)?;
             let mut server = ServerProcess::start(words)?;
             print!("{}", (peer.drive)(&work, &mut server)?);
             Ok(())

@@ -42,6 +42,10 @@ pub(crate) struct Work {
     pub(crate) pause: Duration,
     pub(crate) spin: Spin,
     pub(crate) threads: usize,
+    /// Busy processes beside the two of the work.
+    pub(crate) hogs: usize,
+    /// How many times the work is done at once, each time by two processes.
+    pub(crate) pairs: usize,
     /// Whether the client says when its measured part begins and ends.
     pub(crate) has_marks: bool,
 }
@@ -68,6 +72,8 @@ impl Work {
             pause: Duration::ZERO,
             spin: Spin::Default,
             threads: 1,
+            hogs: 0,
+            pairs: 1,
             has_marks: false,
         };
         for setting in settings {
@@ -90,6 +96,8 @@ impl Work {
             ("spin", "off") => self.spin = Spin::Off,
             ("marks", "on") => self.has_marks = true,
             ("threads", _) => self.threads = value.parse()?,
+            ("hogs", _) => self.hogs = value.parse()?,
+            ("pairs", _) => self.pairs = value.parse()?,
             _ => bail!("no such setting"),
         }
         Ok(())

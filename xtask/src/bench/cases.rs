@@ -19,19 +19,28 @@ const SOME: &[&str] = &["lat", "thr", "win", "conns"];
 
 const MOST: &[&str] = &["lat", "thr", "win", "conns", "growth"];
 
+/// With company: for those that show what looking instead of sleeping does there.
+const CROWDED: &[&str] = &["lat", "thr", "win", "conns", "growth", "hogs", "pairs"];
+
 pub(super) const PEERS: &[Peer] = &[
     peer(
         "tofu",
         "",
-        &["lat", "thr", "win", "conns", "growth", "post"],
+        &[
+            "lat", "thr", "win", "conns", "growth", "hogs", "pairs", "post",
+        ],
     ),
-    peer("floor4", "", MOST),
+    peer("floor4", "", CROWDED),
     // Three descriptors for each connection of the client.
     Peer {
         most_connections: 6000,
-        ..peer("libzmq", "libzmq", MOST)
+        ..peer("libzmq", "libzmq", CROWDED)
     },
-    peer("nng", "nng", SOME),
+    // Opening 9000 takes it eight seconds, each time.
+    Peer {
+        most_connections: 6000,
+        ..peer("nng", "nng", SOME)
+    },
     peer("tokio", "tokio", MOST),
     peer("tokio-64k", "tokio", &["thr"]),
     peer("tokio-actor", "tokio", MOST),
@@ -67,11 +76,19 @@ const P99: Measure = measure("p99_us", "p99, µs", 1.0);
 const MILLIONS: Measure = measure("per_s", "million/s", 1e6);
 const THOUSANDS: Measure = measure("per_s", "thousand/s", 1e3);
 const PROCESSOR: Measure = measure("cpu_us", "processor time of both, µs each", 1.0);
+const SLOWEST: Measure = measure("slowest_per_s", "the slowest pair, thousand/s", 1e3);
 const BYTES: Measure = measure("bytes", "bytes per connection (server)", 1.0);
 const NANOSECONDS: Measure = measure("ns", "ns per post", 1.0);
 
 const fn measure(name: &'static str, title: &'static str, unit: f64) -> Measure {
     Measure { name, title, unit }
+}
+
+impl Measure {
+    /// Whether more of it is better.
+    pub(super) fn is_rate(&self) -> bool {
+        self.name.ends_with("per_s")
+    }
 }
 
 /// One piece of work, done by each library.
@@ -132,6 +149,20 @@ pub(super) const CASES: &[Case] = &[
     slow("growth", "growth 10", &["lat", "connections=11"], TRIPS),
     slow("growth", "growth 1000", &["lat", "connections=1001"], TRIPS),
     slow("growth", "growth 9000", &["lat", "connections=9001"], TRIPS),
+    slow("hogs", "hogs 2", &["lat", "hogs=2"], BESIDE),
+    slow(
+        "hogs",
+        "hogs 2, no spinning",
+        &["lat", "hogs=2", "spin=off"],
+        BESIDE,
+    ),
+    slow("pairs", "pairs 4", &["lat", "pairs=4"], AT_ONCE),
+    slow(
+        "pairs",
+        "pairs 4, no spinning",
+        &["lat", "pairs=4", "spin=off"],
+        AT_ONCE,
+    ),
     slow("post", "post 1", &["post", "threads=1"], POSTS),
     slow("post", "post 2", &["post", "threads=2"], POSTS),
     slow("post", "post 4", &["post", "threads=4"], POSTS),
@@ -141,6 +172,8 @@ const TRIPS: &[Measure] = &[P50, P99, PROCESSOR];
 const STREAM: &[Measure] = &[MILLIONS, PROCESSOR];
 const LARGE: &[Measure] = &[THOUSANDS, PROCESSOR];
 const HELD: &[Measure] = &[BYTES, THOUSANDS];
+const BESIDE: &[Measure] = &[THOUSANDS, P99, PROCESSOR];
+const AT_ONCE: &[Measure] = &[THOUSANDS, SLOWEST, PROCESSOR];
 const POSTS: &[Measure] = &[NANOSECONDS, MILLIONS];
 
 const fn slow(
@@ -170,6 +203,9 @@ const fn quick(
     }
 }
 
+/// Connections that take seconds to open.
+pub(super) const MANY: usize = 5000;
+
 impl Case {
     /// Whether the library can do it at all.
     pub(super) fn suits(&self, peer: &Peer) -> bool {
@@ -177,6 +213,15 @@ impl Case {
         has_transport
             && peer.shapes.contains(&self.shape)
             && self.connections() <= peer.most_connections
+    }
+
+    /// How often it is run where each is to be run so often: what takes seconds to open its
+    /// connections, and varies little, at most three times.
+    pub(super) fn runs(&self, wanted: u32) -> u32 {
+        match self.connections() {
+            MANY.. => wanted.min(3),
+            _ => wanted,
+        }
     }
 
     fn connections(&self) -> usize {

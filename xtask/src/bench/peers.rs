@@ -31,6 +31,9 @@ const CROWDED: f64 = 0.15;
 /// Those of the quick look.
 const QUICK_PEERS: [&str; 4] = ["tofu", "floor4", "libzmq", "tokio"];
 
+/// Parts of the names of those that are run in passing, to see them run.
+const SMOKE_CASES: [&str; 3] = ["lat tcp", "hogs 2", "pairs 4"];
+
 const FOLDER: &str = "benches/peers";
 const PROGRAM: &str = "tofu-peers";
 const RESULTS: &str = "benches/results";
@@ -55,6 +58,9 @@ pub(crate) struct Arguments {
     /// Keep the result in benches/results even of some libraries or cases, or of a busy machine
     #[arg(long)]
     pub(super) keep: bool,
+    /// Only write tables and pictures anew from the values in benches/results
+    #[arg(long)]
+    pub(super) redraw: bool,
     /// Only build
     #[arg(long)]
     pub(super) build_only: bool,
@@ -64,13 +70,22 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Report {
+    if arguments.redraw {
+        let mut report = Report::new();
+        report.add("results", record::redraw(&results()));
+        return report;
+    }
     compare(arguments, &|_| true)
 }
 
-/// One case of tofu alone, once: whether the programs compile and run.
+fn results() -> PathBuf {
+    workspace::root().join(RESULTS)
+}
+
+/// A few cases of tofu alone, once: whether the programs compile and run.
 pub(super) fn smoke() -> Report {
     let arguments = Arguments {
-        case: vec!["lat tcp".to_owned()],
+        case: SMOKE_CASES.map(str::to_owned).to_vec(),
         peer: vec!["tofu".to_owned()],
         runs: 1,
         milliseconds: 100,
@@ -135,8 +150,7 @@ fn compare(arguments: &Arguments, is_wanted: &dyn Fn(&Case) -> bool) -> Report {
 
 fn keep(shapes: &[&str], samples: &Samples, others: f64, arguments: &Arguments) -> Result<()> {
     let circumstances = record::circumstances(arguments.runs, arguments.milliseconds, others)?;
-    let folder = workspace::root().join(RESULTS);
-    record::keep(&folder, shapes, &circumstances, samples)
+    record::keep(&results(), shapes, &circumstances, samples)
 }
 
 impl Arguments {
@@ -148,6 +162,7 @@ impl Arguments {
             runs: 1,
             milliseconds: 10,
             keep: false,
+            redraw: false,
             build_only: false,
             no_build: false,
         }
@@ -183,7 +198,9 @@ pub(super) fn build(peers: &[&Peer]) -> Result<PathBuf> {
     command.arg(workspace::root().join(FOLDER).join("Cargo.toml"));
     command.args(["--features", &features.join(",")]);
     command.arg("--target-dir").arg(target());
-    process::run(&mut command, Deadline::after(BUILD_LIMIT))?;
+    process::run(&mut command, Deadline::after(BUILD_LIMIT)).context(
+        "libzmq needs a C++ compiler, nng a C compiler and cmake; `--peer` names those to take",
+    )?;
     Ok(program())
 }
 
@@ -227,7 +244,7 @@ fn measure_case(
     arguments: &Arguments,
     samples: &mut Samples,
 ) {
-    for round in 1..=arguments.runs {
+    for round in 1..=case.runs(arguments.runs) {
         for peer in peers.iter().filter(|peer| case.suits(peer)) {
             if samples.has_failed(case.name, peer.name) {
                 // It would fail again, and may take long to do so.

@@ -1,4 +1,7 @@
 //! Pictures of what was measured: bars, one panel for each case of a shape, as SVG.
+//!
+//! Made by `record`; the README shows some of them, so their names stay. They bring their own paper
+//! along and know of dark surroundings: no reader has to find black on black.
 
 use std::fmt::Write as _;
 
@@ -6,38 +9,54 @@ use super::cases::{CASES, Case, PEERS};
 use super::samples::{Samples, Spread};
 use super::table::number;
 
-const NAME_WIDTH: f64 = 100.0;
-const BAR_WIDTH: f64 = 440.0;
-const VALUE_WIDTH: f64 = 80.0;
+/// Panels beside each other.
+const COLUMNS: usize = 2;
+
+const NAME_WIDTH: f64 = 84.0;
+const BAR_WIDTH: f64 = 250.0;
+const VALUE_WIDTH: f64 = 60.0;
+const PANEL_WIDTH: f64 = NAME_WIDTH + BAR_WIDTH + VALUE_WIDTH;
 const BAR_HEIGHT: f64 = 18.0;
-const TITLE_HEIGHT: f64 = 30.0;
-const MARGIN: f64 = 12.0;
+const TITLE_HEIGHT: f64 = 24.0;
+const MARGIN: f64 = 14.0;
 
 /// tofu stands out from the others.
-const OWN: &str = "#b5482a";
-const OTHERS: &str = "#8fa3b0";
-const RANGE: &str = "#333333";
+const STYLE: &str = "\
+<style>
+.paper { fill: #ffffff } text { fill: #1f2328 } .range { stroke: #1f2328; stroke-width: 1.5 }
+.title { font-weight: bold } .name { text-anchor: end } .tofu { fill: #c2502e } .other { fill: #9db1be }
+@media (prefers-color-scheme: dark) {
+.paper { fill: #0d1117 } text { fill: #e6edf3 } .range { stroke: #e6edf3 }
+.tofu { fill: #e0683f } .other { fill: #4d6273 }
+}
+</style>
+";
 
 /// The picture of a shape; none where nothing was measured.
 pub(super) fn draw(shape: &str, samples: &Samples) -> Option<String> {
+    let cases = CASES.iter().filter(|case| case.shape == shape);
+    let panels = cases.map(|case| (case, bars(case, samples)));
+    let panels: Vec<_> = panels.filter(|(_, bars)| !bars.is_empty()).collect();
     let mut body = String::new();
     let mut top = MARGIN;
-    for case in CASES.iter().filter(|case| case.shape == shape) {
-        let bars = bars(case, samples);
-        if !bars.is_empty() {
-            top = panel(&mut body, case, &bars, top);
+    for row in panels.chunks(COLUMNS) {
+        let mut left = MARGIN;
+        let mut bottom = top;
+        for (case, bars) in row {
+            bottom = panel(&mut body, case, bars, left, top).max(bottom);
+            left += PANEL_WIDTH + MARGIN;
         }
+        top = bottom + MARGIN;
     }
-    if body.is_empty() {
-        return None;
-    }
-    let width = 2.0 * MARGIN + NAME_WIDTH + BAR_WIDTH + VALUE_WIDTH;
-    let height = top + MARGIN;
-    Some(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
-    ))
+    let columns = u16::try_from(panels.len().min(COLUMNS)).ok()?;
+    (columns > 0).then(|| {
+        let width = MARGIN + f64::from(columns) * (PANEL_WIDTH + MARGIN);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{top}\" \
+             viewBox=\"0 0 {width} {top}\" font-family=\"sans-serif\" font-size=\"12\">\n{STYLE}\
+             <rect width=\"100%\" height=\"100%\" class=\"paper\"/>\n{body}</svg>\n"
+        )
+    })
 }
 
 /// The libraries with what they reached in the case's first measure.
@@ -50,39 +69,37 @@ fn bars(case: &Case, samples: &Samples) -> Vec<(&'static str, Spread)> {
     bars.collect()
 }
 
-/// Draws a panel from `top` on. Returns where the next one begins.
-fn panel(body: &mut String, case: &Case, bars: &[(&str, Spread)], top: f64) -> f64 {
-    let title = format!("{}: {}", case.name, case.measures[0].title);
-    text(
-        body,
-        MARGIN,
-        top + BAR_HEIGHT - 5.0,
-        "font-weight=\"bold\"",
-        &title,
-    );
+/// Draws a panel. Returns where it ends.
+fn panel(body: &mut String, case: &Case, bars: &[(&str, Spread)], left: f64, top: f64) -> f64 {
+    let measure = case.measures[0];
+    let better = match measure.is_rate() {
+        true => "more is better",
+        false => "less is better",
+    };
+    let title = format!("{}: {} ({better})", case.name, measure.title);
+    text(body, left, top + BAR_HEIGHT - 5.0, "title", &title);
     let most = bars.iter().map(|(_, spread)| spread.most);
     let scale = BAR_WIDTH / most.fold(f64::MIN_POSITIVE, f64::max);
-    let mut y = top + TITLE_HEIGHT - MARGIN / 2.0;
+    let mut y = top + TITLE_HEIGHT;
     for (name, spread) in bars {
-        bar(body, name, spread, scale, y);
+        bar(body, name, spread, scale, left + NAME_WIDTH, y);
         y += BAR_HEIGHT;
     }
-    y + MARGIN
+    y
 }
 
 /// A bar up to the median, a line from the least to the most, and the number behind them.
-fn bar(body: &mut String, name: &str, spread: &Spread, scale: f64, y: f64) {
-    let left = MARGIN + NAME_WIDTH;
+fn bar(body: &mut String, name: &str, spread: &Spread, scale: f64, left: f64, y: f64) {
     let [median, least, most] =
         [spread.median, spread.least, spread.most].map(|value| left + value * scale);
-    let colour = if name == "tofu" { OWN } else { OTHERS };
+    let class = if name == "tofu" { "tofu" } else { "other" };
     let middle = y + BAR_HEIGHT / 2.0;
     let baseline = middle + 4.0;
-    text(body, left - 6.0, baseline, "text-anchor=\"end\"", name);
+    text(body, left - 6.0, baseline, "name", name);
     // Writing into a String cannot fail.
     let _ = writeln!(
         body,
-        "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\"/>",
+        "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" class=\"{class}\"/>",
         y + 2.0,
         (median - left).max(1.0),
         BAR_HEIGHT - 4.0,
@@ -90,23 +107,18 @@ fn bar(body: &mut String, name: &str, spread: &Spread, scale: f64, y: f64) {
     let _ = writeln!(
         body,
         "<line x1=\"{least:.1}\" x2=\"{most:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\" \
-         stroke=\"{RANGE}\" stroke-width=\"1.5\"/>",
+         class=\"range\"/>",
     );
-    text(
-        body,
-        median.max(most) + 6.0,
-        baseline,
-        "",
-        &number(spread.median),
-    );
+    let behind = median.max(most) + 6.0;
+    text(body, behind, baseline, "value", &number(spread.median));
 }
 
-fn text(body: &mut String, x: f64, y: f64, attributes: &str, content: &str) {
+fn text(body: &mut String, x: f64, y: f64, class: &str, content: &str) {
     let content = content.replace('&', "&amp;").replace('<', "&lt;");
     // Writing into a String cannot fail.
     let _ = writeln!(
         body,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" {attributes}>{content}</text>"
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{content}</text>"
     );
 }
 
@@ -124,13 +136,32 @@ mod tests {
             samples.add("thr tcp 64 B", peer, Ok(measures));
         }
         let picture = draw("thr", &samples).unwrap();
-        assert_eq!(picture.matches(OWN).count(), 1, "{picture}");
-        assert_eq!(picture.matches(OTHERS).count(), 1, "{picture}");
+        assert_eq!(picture.matches("class=\"tofu\"").count(), 1, "{picture}");
+        assert_eq!(picture.matches("class=\"other\"").count(), 1, "{picture}");
         assert!(
-            picture.contains("width=\"330.0\"") && picture.contains("x2=\"552.0\""),
+            picture.contains("width=\"187.5\"") && picture.contains("x2=\"348.0\""),
             "{picture}"
         );
         assert!(picture.contains(">3.00<"), "{picture}");
+        assert!(picture.contains("(more is better)"), "{picture}");
         assert_eq!(draw("lat", &samples), None);
+    }
+
+    #[test]
+    fn panels_stand_beside_each_other() {
+        let mut samples = Samples::default();
+        for case in ["win tcp 1", "win tcp 100", "win tcp 1000"] {
+            let measures = BTreeMap::from([("per_s".to_owned(), 1e6)]);
+            samples.add(case, "tofu", Ok(measures));
+        }
+        let picture = draw("win", &samples).unwrap();
+        let right = MARGIN + PANEL_WIDTH + MARGIN;
+        for (x, panels) in [(MARGIN, 2), (right, 1)] {
+            let titles = picture
+                .lines()
+                .filter(|line| line.contains("class=\"title\""));
+            let of_column = titles.filter(|line| line.contains(&format!("x=\"{x:.1}\"")));
+            assert_eq!(of_column.count(), panels, "{picture}");
+        }
     }
 }

@@ -73,9 +73,18 @@ pub(super) fn keep(
     }
     let text = serde_json::to_string_pretty(&kept)? + "\n";
     fs::write(folder.join(VALUES), text).context("cannot write the values")?;
-    fs::write(folder.join(TABLES), describe(&kept)?).context("cannot write the tables")?;
-    for shape in shapes {
-        if let Some(picture) = plot::draw(shape, samples) {
+    write_for_readers(folder, &kept)
+}
+
+/// Writes tables and pictures anew from the values that are kept, after a change of either.
+pub(super) fn redraw(folder: &Path) -> Result<()> {
+    write_for_readers(folder, &read(&folder.join(VALUES))?)
+}
+
+fn write_for_readers(folder: &Path, kept: &Map<String, Value>) -> Result<()> {
+    fs::write(folder.join(TABLES), describe(kept)?).context("cannot write the tables")?;
+    for (shape, value) in kept {
+        if let Some(picture) = plot::draw(shape, &Samples::from_json(&value["cases"])?) {
             fs::write(folder.join(format!("{shape}.svg")), picture)?;
         }
     }
@@ -145,6 +154,9 @@ mod tests {
             text.contains("## lat\n\nsecond, ") && text.contains("## thr\n\nfirst, "),
             "{text}"
         );
-        assert!(folder.path().join("lat.svg").is_file());
+        let picture = folder.path().join("lat.svg");
+        fs::remove_file(&picture).unwrap();
+        redraw(folder.path()).unwrap();
+        assert!(picture.is_file());
     }
 }

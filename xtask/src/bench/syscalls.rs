@@ -34,22 +34,32 @@ const NAMED: usize = 6;
 /// The name of what is traced, and what the program is told.
 const WORK: &[(&str, &[&str])] = &[
     ("lat tcp", &["lat"]),
+    ("lat uds", &["lat", "transport=uds"]),
     ("lat tcp, no spinning", &["lat", "spin=off"]),
     (
         "lat uds, no spinning",
         &["lat", "transport=uds", "spin=off"],
     ),
     ("thr tcp 64 B", &["thr"]),
+    ("thr tcp 1 KiB", &["thr", "size=1024"]),
     ("thr tcp 60000 B", &["thr", "size=60000"]),
+    ("thr uds 64 B", &["thr", "transport=uds"]),
     ("win tcp 1", &["win"]),
     ("win tcp 100", &["win", "connections=100"]),
     ("idle, 100 connections", &["idle", "connections=100"]),
 ];
 
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Arguments {
+    /// Keep the table in benches/results
+    #[arg(long)]
+    keep: bool,
+}
+
 /// The calls of both processes between the marks, by name.
 type Calls = BTreeMap<String, u64>;
 
-pub(super) fn run() -> Report {
+pub(super) fn run(arguments: &Arguments) -> Report {
     let mut report = Report::new();
     let mut version = Command::new("strace");
     version.arg("--version").stderr(Stdio::null());
@@ -57,29 +67,35 @@ pub(super) fn run() -> Report {
         report.add_not_run("syscalls", "no strace; Debian has it under that name");
         return report;
     }
-    report.add("syscalls", count_all());
+    let counted = count_all().and_then(|table| {
+        println!("\n{table}");
+        let path = workspace::root().join(RESULTS);
+        match arguments.keep {
+            true => fs::write(path, table).context("cannot write the table"),
+            false => Ok(()),
+        }
+    });
+    report.add("syscalls", counted);
     report
 }
 
-fn count_all() -> Result<()> {
+/// The table, with what has to be known about it.
+fn count_all() -> Result<String> {
     let tofu: Vec<_> = PEERS.iter().filter(|peer| peer.name == "tofu").collect();
     let program = peers::build(&tofu)?;
-    let mut rows = String::new();
+    let mut table = preface()?;
     for (name, words) in WORK {
         let row = count(&program, words).with_context(|| format!("cannot count {name}"))?;
-        rows.push_str(&format!("| {name} | {row} |\n"));
+        table.push_str(&format!("| {name} | {row} |\n"));
     }
-    println!("\n{rows}");
-    let path = workspace::root().join(RESULTS);
-    let text = preface()? + &rows;
-    fs::write(path, text).context("cannot write the table")
+    Ok(table)
 }
 
 fn preface() -> Result<String> {
     let (date, commit, machine) = record::origin()?;
     Ok(format!(
         "# tofu's system calls\n\n\
-         Written by `cargo xtask bench syscalls` on {date}, commit {commit}, {machine}.\n\n\
+         Written by `cargo xtask bench syscalls --keep` on {date}, commit {commit}, {machine}.\n\n\
          Calls of both processes together, under strace, which makes each of them slow: batches are\n\
          smaller and sleeps more frequent than in earnest. A message there and back counts once.\n\
          What stands there for idleness is per second; the sleep of the program itself is left out.\n\n\

@@ -9,6 +9,7 @@ use super::targets::{Row, TARGETS};
 /// Everything about one shape, below its heading.
 pub(super) fn describe(shape: &str, samples: &Samples) -> String {
     let mut text = values(shape, samples);
+    text.push_str(&absent(shape, samples));
     text.push_str(&targets(shape, samples));
     text.push_str(&failures(shape, samples));
     text
@@ -42,6 +43,21 @@ fn values(shape: &str, samples: &Samples) -> String {
     text
 }
 
+/// Says which libraries that know this work were not run.
+fn absent(shape: &str, samples: &Samples) -> String {
+    let was_run =
+        |name: &str| cases(shape, samples).any(|case| samples.runs(case.name, name).is_some());
+    let could = PEERS
+        .iter()
+        .filter(|peer| cases(shape, samples).any(|case| case.suits(peer)));
+    let names = could.map(|peer| peer.name).filter(|name| !was_run(name));
+    let names: Vec<&str> = names.collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("\nNot in this run: {}.\n", names.join(", ")),
+    }
+}
+
 /// The median, and in brackets what it was at least and at most.
 fn cell(samples: &Samples, case: &Case, peer: &str, measure: &Measure) -> String {
     match samples.spread(case.name, peer, measure.name) {
@@ -67,7 +83,7 @@ fn targets(shape: &str, samples: &Samples) -> String {
     let mut text =
         "\n| tofu's | is | must | goal | reached |\n|---|---:|---:|---:|---|\n".to_owned();
     for row in rows {
-        let value = number(row.value);
+        let value = row.value.map_or_else(|| "-".to_owned(), number);
         line(
             &mut text,
             &[&row.what, &value, &row.must, &row.goal, row.verdict],
@@ -142,6 +158,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("- lat tcp, nng: hung"), "{text}");
+        assert!(
+            text.contains("Not in this run: floor4, tokio, tokio-actor, message-io.")
+                && text.contains("| lat tcp, p50_us : floor4 | - |  | ≤ 1.2 | not measured |"),
+            "{text}"
+        );
         assert_eq!(describe("thr", &samples).lines().count(), 2);
     }
 }
