@@ -59,6 +59,18 @@ pub(super) const fn alone(name: &'static str, must_print: &'static [&'static str
     }
 }
 
+/// A program that is given arguments, and that nobody waits for or types into.
+pub(super) const fn told(
+    name: &'static str,
+    arguments: &'static [&'static str],
+    must_print: &'static [&'static str],
+) -> Program {
+    Program {
+        arguments,
+        ..alone(name, must_print)
+    }
+}
+
 /// A run of the usual length.
 pub(super) const fn run(name: &'static str, programs: &'static [Program]) -> Run {
     Run {

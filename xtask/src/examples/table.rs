@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::program::{Program, Run, alone, end_of_input, run, typed};
+use super::program::{Program, Run, alone, end_of_input, run, told, typed};
 
 /// All runs.
 pub(super) const RUNS: &[Run] = &[
@@ -36,17 +36,15 @@ pub(super) const RUNS: &[Run] = &[
                 types: &[],
                 must_print: &["hello from", "question 3", "left in good order"],
             },
-            Program {
-                name: "first_client",
-                arguments: &["{announced}"],
-                announces: None,
-                types: &[],
-                must_print: &[
+            told(
+                "first_client",
+                &["{announced}"],
+                &[
                     "connected to",
                     "question 3 -> question 3",
                     "closed in good order",
                 ],
-            },
+            ),
         ],
         limit: Duration::from_secs(20),
     },
@@ -60,17 +58,15 @@ pub(super) const RUNS: &[Run] = &[
                 types: &[],
                 must_print: &["hello from", "question 3", "left in good order"],
             },
-            Program {
-                name: "first_client",
-                arguments: &["{announced}"],
-                announces: None,
-                types: &[],
-                must_print: &[
+            told(
+                "first_client",
+                &["{announced}"],
+                &[
                     "connected to",
                     "question 3 -> question 3",
                     "closed in good order",
                 ],
-            },
+            ),
         ],
         limit: Duration::from_secs(20),
     },
@@ -112,13 +108,11 @@ pub(super) const RUNS: &[Run] = &[
         name: "send_file",
         programs: &[
             alone("send_file", &["both sides have the same file"]),
-            Program {
-                name: "send_file",
-                arguments: &["--uds"],
-                announces: None,
-                types: &[],
-                must_print: &["over uds|", "both sides have the same file"],
-            },
+            told(
+                "send_file",
+                &["--uds"],
+                &["over uds|", "both sides have the same file"],
+            ),
         ],
         limit: Duration::from_secs(30),
     },
@@ -209,26 +203,22 @@ pub(super) const RUNS: &[Run] = &[
                     "all 4 jobs are done",
                 ],
             },
-            Program {
-                name: "print_server",
-                arguments: &["worker", "PostScript", "{announced}", "2"],
-                announces: None,
-                types: &[],
-                must_print: &[
+            told(
+                "print_server",
+                &["worker", "PostScript", "{announced}", "2"],
+                &[
                     "connected to",
                     "job 1: Invoice page 3 of 3, in PostScript",
                     "job 3 is printed",
                     "left in good order",
                 ],
-            },
+            ),
             // Takes one job more than there is, so that the server says Bye.
-            Program {
-                name: "print_server",
-                arguments: &["worker", "PCL", "{announced}", "3"],
-                announces: None,
-                types: &[],
-                must_print: &["job 2 is printed", "job 4 is printed", "left in good order"],
-            },
+            told(
+                "print_server",
+                &["worker", "PCL", "{announced}", "3"],
+                &["job 2 is printed", "job 4 is printed", "left in good order"],
+            ),
         ],
         limit: Duration::from_secs(20),
     },
@@ -355,6 +345,25 @@ pub(super) const RUNS: &[Run] = &[
         )],
     ),
     run(
+        "sharded",
+        &[told(
+            "sharded",
+            &["3"],
+            &[
+                "20 clients had 2000 right answers",
+                "engine 1 had 7 clients, engine 2 had 7 clients, engine 3 had 6 clients",
+            ],
+        )],
+    ),
+    run(
+        "sharded, compared with one engine",
+        &[told(
+            "sharded",
+            &["--bench", "2", "1", "50"],
+            &["much work: 2 engines answer"],
+        )],
+    ),
+    run(
         "reconnect",
         &[alone(
             "reconnect",
@@ -369,17 +378,15 @@ pub(super) const RUNS: &[Run] = &[
     ),
     run(
         "reconnect to a thread",
-        &[Program {
-            name: "reconnect",
-            arguments: &["--threads"],
-            announces: None,
-            types: &[],
-            must_print: &[
+        &[told(
+            "reconnect",
+            &["--threads"],
+            &[
                 "attempt 3 failed: uds_path_not_found",
                 "lost: ",
                 "question 2 is answered",
             ],
-        }],
+        )],
     ),
     run(
         "heartbeat",
