@@ -26,9 +26,9 @@ pub(super) const RUNS: &[Run] = &[
         )],
         limit: Duration::from_secs(60),
     },
-    Run {
-        name: "first_server and first_client",
-        programs: &[
+    run(
+        "first_server and first_client",
+        &[
             Program {
                 name: "first_server",
                 arguments: &["tcp|127.0.0.1|0", "--once"],
@@ -46,11 +46,10 @@ pub(super) const RUNS: &[Run] = &[
                 ],
             ),
         ],
-        limit: Duration::from_secs(20),
-    },
-    Run {
-        name: "first_server and first_client, by a name",
-        programs: &[
+    ),
+    run(
+        "first_server and first_client, by a name",
+        &[
             Program {
                 name: "first_server",
                 arguments: &["tcp|localhost|0", "--once"],
@@ -68,8 +67,7 @@ pub(super) const RUNS: &[Run] = &[
                 ],
             ),
         ],
-        limit: Duration::from_secs(20),
-    },
+    ),
     Run {
         name: "stream_gigabyte",
         programs: &[alone(
@@ -81,20 +79,19 @@ pub(super) const RUNS: &[Run] = &[
         )],
         limit: Duration::from_secs(60),
     },
-    Run {
-        name: "typed_plain",
-        programs: &[alone(
+    run(
+        "typed_plain",
+        &[alone(
             "typed_plain",
             &[
                 "1 reading in 16 bytes: mean 21.50 degrees",
                 "100000 readings in 1600000 bytes: mean 20.00 degrees",
             ],
         )],
-        limit: Duration::from_secs(20),
-    },
-    Run {
-        name: "typed_serde",
-        programs: &[alone(
+    ),
+    run(
+        "typed_serde",
+        &[alone(
             "typed_serde",
             &[
                 "json     an order of 103 bytes, a receipt of 24 bytes: 4 items for 1397 cents",
@@ -102,8 +99,7 @@ pub(super) const RUNS: &[Run] = &[
                 "broken   not understood: EOF while parsing a value",
             ],
         )],
-        limit: Duration::from_secs(20),
-    },
+    ),
     Run {
         name: "send_file",
         programs: &[
@@ -186,9 +182,9 @@ pub(super) const RUNS: &[Run] = &[
             ],
         )],
     ),
-    Run {
-        name: "print_server with a worker for each language",
-        programs: &[
+    run(
+        "print_server with a worker for each language",
+        &[
             Program {
                 name: "print_server",
                 arguments: &["server", "tcp|127.0.0.1|0"],
@@ -220,11 +216,10 @@ pub(super) const RUNS: &[Run] = &[
                 &["job 2 is printed", "job 4 is printed", "left in good order"],
             ),
         ],
-        limit: Duration::from_secs(20),
-    },
-    Run {
-        name: "chat of three",
-        programs: &[
+    ),
+    run(
+        "chat of three",
+        &[
             Program {
                 name: "chat",
                 arguments: &["host", "helen", "tcp|127.0.0.1|0"],
@@ -269,8 +264,7 @@ pub(super) const RUNS: &[Run] = &[
                 ],
             },
         ],
-        limit: Duration::from_secs(20),
-    },
+    ),
     run(
         "pub_sub",
         &[alone(
