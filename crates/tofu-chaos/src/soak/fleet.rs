@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -105,7 +104,7 @@ impl Fleet {
         if let Some(plant) = self.plant.filter(|_| self.lives == 1) {
             arguments.push(format!("--plant={}", format!("{plant:?}").to_lowercase()));
         }
-        let child = Child::start_by(member_command()?, &arguments)?;
+        let child = Child::start(&arguments)?;
         let places = child.expect("ready", LIMIT)?;
         let node = &mut self.nodes[index];
         node.life = self.lives;
@@ -326,16 +325,4 @@ impl Fleet {
         let count = self.nodes.len() - first;
         first + usize::try_from(random.below(count as u64)).unwrap_or_default()
     }
-}
-
-/// This program, with an allocator that gives back what is free: what a process holds then follows
-/// what it uses. As it comes, glibc's keeps up to sixteen arenas that fill with gaps for hours, which
-/// looks like a leak; a heap profile of a member shows the same five mebibytes after minutes and at
-/// the end.
-fn member_command() -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
-    command.env("MALLOC_ARENA_MAX", "1");
-    command.env("MALLOC_MMAP_THRESHOLD_", "65536");
-    command.env("MALLOC_TRIM_THRESHOLD_", "131072");
-    Ok(command)
 }

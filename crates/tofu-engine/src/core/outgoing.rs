@@ -64,7 +64,7 @@ impl Outgoing {
             self.segments.push_back(Segment::Chunk(fresh()));
         }
         if let Some(Segment::Chunk(chunk)) = self.segments.back_mut() {
-            chunk.reserve(len);
+            make_room(chunk, len);
             chunk.extend_from_slice(&header.encode());
             chunk.extend_from_slice(message.text_headers().as_bytes());
             chunk.extend_from_slice(message.body().as_bytes());
@@ -211,6 +211,17 @@ impl Outgoing {
             }
             offset = 0;
         }
+    }
+}
+
+/// Makes room for `len` bytes more. The first frame takes what it needs, for most channels have one at
+/// a time; where more follow, four times as much is soon enough.
+#[inline]
+fn make_room(chunk: &mut Vec<u8>, len: usize) {
+    let needed = chunk.len() + len;
+    if chunk.capacity() < needed {
+        let roomy = (4 * chunk.capacity()).min(CHUNK_LEN);
+        chunk.reserve_exact(roomy.max(needed) - chunk.len());
     }
 }
 

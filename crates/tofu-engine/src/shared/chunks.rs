@@ -8,7 +8,7 @@ use crate::core::outgoing::CHUNK_LEN;
 use crate::sync::Mutex;
 
 /// Capacity that is kept of each kind, at most.
-const MAXIMUM_BYTES: usize = 2 * 1024 * 1024;
+const MAXIMUM_BYTES: usize = 8 * 1024 * 1024;
 /// A buffer that has grown beyond this is freed instead.
 const MAXIMUM_CAPACITY: usize = 256 * 1024;
 
