@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Peers(peers::Arguments),
     /// The comparison in short, in less than three minutes
     Quick,
+    /// A few cases of tofu alone, once: whether the programs of the comparison run
+    Smoke,
     /// The benchmarks of single functions
     Micro,
     /// Count tofu's system calls for each message, with strace
@@ -34,12 +36,13 @@ pub(crate) fn run(command: &Command, deadline: Deadline) -> Report {
     match command {
         Command::Peers(arguments) => peers::run(arguments),
         Command::Quick => peers::quick(),
+        Command::Smoke => smoke(),
         Command::Micro => micro(deadline),
         Command::Syscalls(arguments) => syscalls::run(arguments),
     }
 }
 
-/// The programs of the comparison compile and run, tofu's alone.
+/// The programs of the comparison compile and run, tofu's alone. A step of `ci`.
 pub(crate) fn smoke() -> Report {
     peers::smoke()
 }

@@ -206,6 +206,9 @@ const fn quick(
 /// Connections that take seconds to open.
 pub(super) const MANY: usize = 5000;
 
+/// How often such a case is run at most.
+pub(super) const MOST_RUNS_OF_MANY: u32 = 3;
+
 impl Case {
     /// Whether the library can do it at all.
     pub(super) fn suits(&self, peer: &Peer) -> bool {
@@ -216,10 +219,10 @@ impl Case {
     }
 
     /// How often it is run where each is to be run so often: what takes seconds to open its
-    /// connections, and varies little, at most three times.
+    /// connections, and varies little, not so often.
     pub(super) fn runs(&self, wanted: u32) -> u32 {
         match self.connections() {
-            MANY.. => wanted.min(3),
+            MANY.. => wanted.min(MOST_RUNS_OF_MANY),
             _ => wanted,
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::cases::shapes;
+use super::cases::{MANY, MOST_RUNS_OF_MANY, shapes};
 use super::samples::Samples;
 use super::{machine, plot, table};
 use crate::deadline::Deadline;
@@ -34,7 +34,8 @@ runs. Absolute values are those of the machine; the ratios are what counts.
 pub(super) fn circumstances(runs: u32, milliseconds: u64, others: f64) -> Result<Value> {
     let (date, commit, machine) = origin()?;
     let how = format!(
-        "{runs} runs of {milliseconds} ms each, the libraries in turn; others took up to {:.0} % of \
+        "{runs} runs of {milliseconds} ms each (at most {MOST_RUNS_OF_MANY} from {MANY} connections on), \
+         the libraries in turn; others took up to {:.0} % of \
          the processors meanwhile",
         others * 100.0
     );
