@@ -1,5 +1,7 @@
 //! The ingress table, every cell, and the ways through a Bye.
 
+mod transitions;
+
 use super::*;
 use tofu_msg::{ChannelNumber, MessageId, Status};
 
