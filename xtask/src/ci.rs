@@ -11,7 +11,9 @@ use clap::builder::PossibleValuesParser;
 
 use crate::deadline::Deadline;
 use crate::report::Report;
-use crate::{bench, boundaries, examples, fuzz, models, msrv, process, sim, soak, tidy, workspace};
+use crate::{
+    bench, book, boundaries, examples, fuzz, models, msrv, process, sim, soak, tidy, workspace,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -44,6 +46,7 @@ const STEPS: &[Step] = &[
     step("clippy", 420, lint),
     step("test", 600, test),
     step("doc", 300, document),
+    step("book", 60, book::only_build),
     step("msrv", 300, msrv::run),
     step("boundaries", 300, boundaries::run),
     step("models", 300, models::smoke),

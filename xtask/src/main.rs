@@ -5,6 +5,7 @@
 //! still runs, and says what is broken, when one of them does not compile.
 
 mod bench;
+mod book;
 mod boundaries;
 mod chaos;
 mod ci;
@@ -54,6 +55,8 @@ enum Command {
     Tidy,
     /// Check that the crates build and stand alone as promised, and that no arrow runs back up
     Boundaries,
+    /// Make the pictures of the guide, check its links, and build it as a book with mdbook
+    Book,
     /// Build the examples in release and run each against what it must print
     Examples,
     /// Check licences, bans and sources of all dependencies with cargo-deny
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Tidy => conclude("tidy", &tidy::run()),
         Command::Boundaries => conclude("boundaries", &boundaries::run(deadline)),
+        Command::Book => conclude("book", &book::run(deadline)),
         Command::Examples => conclude("examples", &examples::run(deadline)),
         Command::Deny => conclude("deny", &deny::run(deadline)),
         Command::Fuzz(arguments) => conclude("fuzz", &fuzz::run(&arguments)),

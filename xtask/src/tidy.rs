@@ -13,6 +13,7 @@ mod top_level;
 use std::fmt;
 
 use self::files::File;
+use crate::book;
 use crate::report::Report;
 
 /// Something that is not as it should be, and where.
@@ -77,5 +78,6 @@ pub(crate) fn run() -> Report {
         }
         Err(error) => report.add("files", Err(error)),
     }
+    book::check(&mut report);
     report
 }

@@ -15,16 +15,41 @@
 //!  +-------------------------+                                  +-------------------------+
 //! ```
 //!
-//! Start with the guide below, or with the programs `first_server` and `first_client` in the
-//! project's `examples`. How it is built inside is told in [`architecture`].
+//! A client that asks one question:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tofu::prelude::*;
+//!
+//! let engine = Reactor::start(Options::default())?; // one thread
+//! let mut group = engine.create()?;
+//! let mut hello = engine.message()?;
+//! Address::tcp_client("127.0.0.1", 7099).format(&mut hello)?;
+//! let channel = group.post(hello)?.channel_number;
+//!
+//! let mut request = engine.message()?;
+//! request.set_channel_number(channel);
+//! request.body_mut().append(b"how much?")?;
+//! let id = group.post(request)?.message_id;
+//!
+//! while let Some(message) = group.wait_receive(Duration::from_secs(15))? {
+//!     match Incoming::from(message) {
+//!         Incoming::Peer(answer) if answer.message_id() == id => println!("{:?}", answer.body()),
+//!         other => println!("{other:?}"), // the answer to the Hello; or what went wrong
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The [`guide`] begins with a first server and leads to production; the programs in the project's
+//! `examples` show one thing each. How it is built inside is told in [`architecture`].
 //!
 //! The package is called `tofu-net`, the library `tofu`. It holds no code of its own: it re-exports
 //! the layers [`msg`] (the wire format), [`addr`] (addresses), [`engine`](mod@engine) (the engine)
 //! and [`chnls`] (channel groups), with the [`helpers`] that stand on them.
-//!
-#![doc = include_str!("../docs/guide.md")]
 
 pub mod architecture;
+pub mod guide;
 
 /// Everything that most programs need, in one line.
 pub mod prelude {
