@@ -18,6 +18,7 @@ macro_rules! chapters {
             /// [limits]: crate::guide::limits
             /// [command-line]: crate::guide::command_line
             /// [performance]: crate::guide::performance
+            /// [where-time]: crate::architecture#where-the-time-goes
             /// [kept-true]: crate::architecture#how-it-is-kept-true
             #[doc = include_str!("../docs/pictures/inline.md")]
             #[doc = include_str!(concat!("../docs/", $file))]
