@@ -245,7 +245,9 @@ impl<T> Calls<T> {
         if self.pending.contains_key(&CallId::of(request)) {
             return Err(CallErrorKind::IdInUse(request.message_id()));
         }
-        if !request.message_id().is_assigned() {
+        // The program may have given the next id to a pending call by itself.
+        let is_taken = |request: &Msg| self.pending.contains_key(&CallId::of(request));
+        while !request.message_id().is_assigned() || is_taken(request) {
             request.set_message_id(self.ids.give());
         }
         Ok(CallId::of(request))

@@ -328,3 +328,36 @@ fn the_end_of_the_receiving_loop_wakes_who_waits() {
     let failure = waiter.join().unwrap();
     assert_eq!(failure.status(), Status::SHUTDOWN_STARTED, "{failure}");
 }
+
+/// A call whose end nobody has taken yet, and another under the same id of the program's own.
+#[test]
+fn a_call_that_has_ended_leaves_a_later_one_of_its_id_alone() {
+    let Client {
+        engine,
+        mut group,
+        channel,
+        server,
+    } = connected(Server::echo(&any_port()));
+    let (caller, dispatcher) = Caller::new(group.poster(), 10);
+    let start = |timeout| {
+        let mut request = engine.message().unwrap();
+        request.set_channel_number(channel);
+        request.set_message_id(tofu_msg::MessageId::new(7));
+        caller.start(request, timeout).unwrap()
+    };
+    let mut earlier = start(Duration::ZERO);
+    assert!(dispatcher.on_message(receive(&mut group)).is_none());
+    let later = start(DEADLINE);
+    // The first has its answer, although its time is over; both its look at the clock and its end
+    // are its own affair.
+    assert!(matches!(earlier.next(), Some(Ok(_))));
+    assert_eq!(caller.pending(), 1);
+    assert!(dispatcher.on_message(receive(&mut group)).is_none());
+    let _dropped = std::mem::replace(&mut earlier, later);
+    let unread = std::mem::replace(&mut earlier, start(DEADLINE));
+    drop(unread);
+    assert_eq!(caller.pending(), 1);
+    assert!(dispatcher.on_message(receive(&mut group)).is_none());
+    assert!(earlier.wait().is_ok());
+    server.kill();
+}

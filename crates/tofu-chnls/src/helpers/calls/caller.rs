@@ -77,6 +77,8 @@ pub struct Dispatcher {
 pub struct PendingCall {
     shared: Arc<Shared>,
     call: CallId,
+    /// Tells it from a later call with the same id, if this one's end has not been taken.
+    number: u64,
     deadline: Instant,
     steps: Receiver<Step>,
     ended: bool,
@@ -107,9 +109,18 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    calls: Calls<Sender<Step>>,
+    calls: Calls<Waiting>,
+    /// How many calls there have been.
+    begun: u64,
     /// The dispatcher is there.
     receiving: bool,
+}
+
+/// Whom to tell.
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    steps: Sender<Step>,
 }
 
 impl Caller {
@@ -119,6 +130,7 @@ impl Caller {
     pub fn new(poster: Poster, limit: usize) -> (Caller, Dispatcher) {
         let state = State {
             calls: Calls::new(limit),
+            begun: 0,
             receiving: true,
         };
         let shared = Arc::new(Shared {
@@ -132,7 +144,9 @@ impl Caller {
     }
 
     /// Posts a Request and waits for its Response, up to `timeout` in all. Signals of progress are
-    /// passed over; [`start`](Self::start) gives them.
+    /// passed over; [`start`](Self::start) gives them. A Response of many parts is kept until the
+    /// last, each in a message of the engine's pool: for long answers, feed what `start` gives to a
+    /// [`Reassembler`](crate::helpers::Reassembler).
     ///
     /// # Errors
     /// How the call failed, with the Request where it was not sent.
@@ -150,12 +164,12 @@ impl Caller {
         let chosen = request.message_id();
         let (sender, steps) = mpsc::channel();
         // Known before it is posted, for the answer may come before `post` returns.
-        let call = match self.shared.begin(&mut request, sender, deadline) {
-            Ok(call) => call,
+        let (call, number) = match self.shared.begin(&mut request, sender, deadline) {
+            Ok(begun) => begun,
             Err(kind) => return Err(CallFailure::refused(kind, request)),
         };
         if let Err(refused) = self.shared.poster.post_timeout(request, timeout) {
-            self.shared.lock().calls.cancel(call);
+            self.shared.lock().cancel(call, number);
             let (kind, mut request) = refused.into_parts();
             request.set_message_id(chosen);
             return Err(CallFailure::refused(CallErrorKind::Post(kind), request));
@@ -163,6 +177,7 @@ impl Caller {
         Ok(PendingCall {
             shared: Arc::clone(&self.shared),
             call,
+            number,
             deadline,
             steps,
             ended: false,
@@ -237,7 +252,7 @@ impl PendingCall {
                 return Some(step);
             }
         }
-        self.shared.expire(self.call);
+        self.shared.lock().expire(self.call, self.number);
         self.steps.try_recv().ok()
     }
 }
@@ -262,7 +277,7 @@ impl Iterator for PendingCall {
 impl Drop for PendingCall {
     fn drop(&mut self) {
         if !self.ended {
-            self.shared.lock().calls.cancel(self.call);
+            self.shared.lock().cancel(self.call, self.number);
         }
     }
 }
@@ -278,24 +293,40 @@ impl Shared {
         request: &mut Msg,
         steps: Sender<Step>,
         deadline: Instant,
-    ) -> Result<CallId, CallErrorKind> {
+    ) -> Result<(CallId, u64), CallErrorKind> {
         let mut state = self.lock();
         if !state.receiving {
             return Err(CallErrorKind::NoReceiver);
         }
         let call = state.calls.check(request)?;
-        state.calls.insert(call, steps, deadline, request.more());
-        Ok(call)
-    }
-
-    fn expire(&self, call: CallId) {
-        let mut state = self.lock();
-        state.calls.fail(call, CallFailureKind::Expired, None);
-        state.hand_out();
+        state.begun += 1;
+        let number = state.begun;
+        let waiting = Waiting { number, steps };
+        state.calls.insert(call, waiting, deadline, request.more());
+        Ok((call, number))
     }
 }
 
 impl State {
+    fn expire(&mut self, call: CallId, number: u64) {
+        if self.is_pending(call, number) {
+            self.calls.fail(call, CallFailureKind::Expired, None);
+            self.hand_out();
+        }
+    }
+
+    fn cancel(&mut self, call: CallId, number: u64) {
+        if self.is_pending(call, number) {
+            self.calls.cancel(call);
+        }
+    }
+
+    /// Whether this very call is pending, and not another one with its id.
+    fn is_pending(&mut self, call: CallId, number: u64) -> bool {
+        let waiting = self.calls.value_mut(call);
+        waiting.is_some_and(|waiting| waiting.number == number)
+    }
+
     /// Tells the waiting threads what has happened; returns what came too late for anybody.
     fn hand_out(&mut self) -> Option<Msg> {
         let mut nobodys = None;
@@ -303,15 +334,15 @@ impl State {
             // A thread that has gone meanwhile lets what was for it return to the pool.
             match event {
                 CallEvent::Progress { call, message } => {
-                    if let Some(steps) = self.calls.value_mut(call) {
-                        steps.send(Step::Progress(message)).ok();
+                    if let Some(waiting) = self.calls.value_mut(call) {
+                        waiting.steps.send(Step::Progress(message)).ok();
                     }
                 }
                 CallEvent::Answered { value, answer, .. } => {
-                    value.send(Step::Ended(Ok(answer))).ok();
+                    value.steps.send(Step::Ended(Ok(answer))).ok();
                 }
                 CallEvent::Failed { value, failure, .. } => {
-                    value.send(Step::Ended(Err(failure))).ok();
+                    value.steps.send(Step::Ended(Err(failure))).ok();
                 }
                 CallEvent::Late { message } => nobodys = Some(message),
             }

@@ -1,4 +1,5 @@
-//! The ids that calls give to Requests: consecutive, from a random start.
+//! The ids that calls give to Requests: consecutive, from a random start. Who asks for one passes
+//! over those that are pending; behind the last number comes the first again.
 //!
 //! They lie far above where engines begin to count, so that they meet no id that an engine gave, and
 //! below 2^53, so that tools which keep numbers as floating point keep them exactly.
@@ -28,12 +29,14 @@ impl Ids {
 
     pub(super) fn give(&mut self) -> MessageId {
         let id = MessageId::new(self.next);
-        self.next += 1;
+        // No id is 0.
+        self.next = self.next.checked_add(1).unwrap_or(1);
         id
     }
 
     /// Whether this id was given out here.
     pub(super) fn gave(&self, id: MessageId) -> bool {
-        (self.first..self.next).contains(&id.value())
+        let behind_first = |id: u64| id.wrapping_sub(self.first);
+        id.is_assigned() && behind_first(id.value()) < behind_first(self.next)
     }
 }

@@ -275,6 +275,31 @@ fn ids_are_consecutive_and_meet_no_engines() {
 }
 
 #[test]
+fn a_given_id_passes_over_pending_ones_and_the_end_of_the_numbers() {
+    let (desk, now) = (Desk::default(), Instant::now());
+    let mut calls = Calls::new(10).first_id(MessageId::new(u64::MAX));
+    for (value, id) in [(0, u64::MAX), (1, 1)] {
+        let mut own = request(CHANNEL);
+        own.set_message_id(MessageId::new(id));
+        calls.call(&desk, own, value, now).unwrap();
+    }
+    let third = calls.call(&desk, request(CHANNEL), 2, now).unwrap();
+    let fourth = calls.call(&desk, request(CHANNEL), 3, now).unwrap();
+    assert_eq!((third.id.value(), fourth.id.value()), (2, 3));
+    assert_eq!(calls.pending(), 4, "none has taken another's place");
+    calls.fail_all(Status::SHUTDOWN_STARTED);
+    assert_eq!(failures(&mut calls).len(), 4);
+    assert_eq!(calls.next_deadline(), None);
+
+    // What was passed over or given out is known when it comes late; an id of nobody's is not.
+    assert!(calls.on_message(response(fourth)).is_none());
+    let unassigned = from_peer(OpCode::Signal, CHANNEL, MessageId::UNASSIGNED);
+    assert!(calls.on_message(unassigned).is_some());
+    let ahead = from_peer(OpCode::Response, CHANNEL, MessageId::new(4));
+    assert!(calls.on_message(ahead).is_some());
+}
+
+#[test]
 fn the_reasons_have_statuses() {
     let kinds = [
         (
