@@ -45,8 +45,8 @@ pub enum HeartbeatEvent {
 /// the channel.
 ///
 /// Show it every received message ([`on_message`](Self::on_message)), tell it the time
-/// ([`on_time`](Self::on_time)), and take its [events](Self::next_event). While the loop is away and
-/// calls neither, no peer grows silent.
+/// ([`on_time`](Self::on_time)), and take its [events](Self::next_event). While the loop is away, that
+/// is, too late to call `on_time` by an eighth of the silence or more, no peer grows silent.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -133,12 +133,15 @@ impl Heartbeat {
         }
     }
 
-    /// Whether a message is a peer's heartbeat and nothing else.
+    /// Whether a message is a peer's heartbeat and nothing else: a Signal by itself, without a body,
+    /// whose one text header is [`HEARTBEAT`] without a value.
     #[must_use]
     pub fn is_heartbeat(message: &Msg) -> bool {
         message.origin() == Origin::Peer
             && message.op_code() == OpCode::Signal
-            && message.text_headers().get(HEARTBEAT).is_some()
+            && !message.more()
+            && message.body().is_empty()
+            && has_only_that_header(message)
     }
 
     /// Begins to send on a channel and to watch its peer, who counts as heard at `now`. The first
@@ -184,7 +187,12 @@ impl Heartbeat {
         let Some(next) = self.deadlines.next() else {
             return;
         };
-        self.away += now.saturating_duration_since(next);
+        let late = now.saturating_duration_since(next);
+        // With many channels something is always due: a loop that is merely busy is not away, or
+        // nobody would grow silent.
+        if late >= self.silence / 8 {
+            self.away += late;
+        }
         while let Some((channel, due)) = self.deadlines.pop_due(now) {
             match due {
                 Due::Send => self.send(post, channel, now),
@@ -258,4 +266,13 @@ impl Heartbeat {
             });
         }
     }
+}
+
+fn has_only_that_header(message: &Message) -> bool {
+    let mut headers = message.text_headers().iter();
+    let is_that = |name: &[u8], value: &[u8]| name == HEARTBEAT.as_bytes() && value.is_empty();
+    headers
+        .next()
+        .is_some_and(|header| is_that(header.name, header.value))
+        && headers.next().is_none()
 }

@@ -159,3 +159,47 @@ fn either_can_be_switched_off() {
     assert_eq!(run(&mut heartbeat, now + 1000 * SECOND).len(), 1000);
     assert_eq!(heartbeat.next_event(), None);
 }
+
+/// A thousand channels whose Signals are spread over the interval, and a loop whose turns take 10 ms:
+/// whenever it looks, something has been due for a moment.
+#[test]
+fn short_turns_of_a_busy_loop_hide_nobodys_silence() {
+    let now = Instant::now();
+    let mut heartbeat = Heartbeat::new(SECOND, 3 * SECOND);
+    for number in 1..=1000 {
+        let spread = now + u32::from(number) * Duration::from_millis(1);
+        heartbeat.watch(ChannelNumber::new(number), spread);
+    }
+    let (desk, turn) = (Desk::default(), Duration::from_millis(10));
+    let noticed = (0..5000).find_map(|turns| {
+        heartbeat.on_time(&desk, now + turns * turn);
+        heartbeat.next_event().map(|_| turns * turn)
+    });
+    assert!(noticed.unwrap() < 4 * SECOND, "{noticed:?}");
+}
+
+/// What has something to say besides is the program's.
+#[test]
+fn a_signal_with_more_than_the_header_is_no_heartbeat() {
+    let beat = || {
+        let mut beat = from_peer(OpCode::Signal, ONE, MessageId::new(1));
+        beat.text_headers_mut().append(HEARTBEAT, "").unwrap();
+        beat
+    };
+    assert!(Heartbeat::is_heartbeat(&beat()));
+    let changes: [fn(&mut Msg); 4] = [
+        |beat| beat.body_mut().append(b"50 % done").unwrap(),
+        |beat| beat.set_more(true),
+        |beat| beat.text_headers_mut().append("progress", "50").unwrap(),
+        |beat| {
+            beat.text_headers_mut()
+                .replace_raw(b"heartbeat:of the patient")
+                .unwrap();
+        },
+    ];
+    for change in changes {
+        let mut other = beat();
+        change(&mut other);
+        assert!(!Heartbeat::is_heartbeat(&other), "{:?}", other.header());
+    }
+}
