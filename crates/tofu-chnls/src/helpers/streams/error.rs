@@ -110,7 +110,7 @@ pub enum StreamFault {
     /// The sender gave up, and said so.
     #[error("its sender gave up: {reason}")]
     Aborted {
-        /// What the sender said.
+        /// What the sender said: one line of at most 256 bytes, without control characters.
         reason: String,
     },
     /// The channel ended before the stream did.

@@ -12,8 +12,8 @@ use crate::{Ampe, Msg};
 /// has no body.
 pub const STREAM_ABORTED: &str = "~stream_aborted";
 
-/// As much of a reason travels.
-const REASON_LEN: usize = 256;
+/// As much of a reason travels, in bytes, and no more is believed of a peer's.
+pub(super) const REASON_LEN: usize = 256;
 
 /// The makings of the next part.
 #[derive(Debug)]
@@ -72,9 +72,11 @@ impl Head {
     }
 }
 
-/// A reason as the value of a text header.
-fn one_line(reason: &str) -> String {
-    let mut line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+/// A reason as the value of a text header, and as what a log or a terminal may show.
+pub(super) fn one_line(reason: &str) -> String {
+    let separates = |character: char| character.is_whitespace() || character.is_control();
+    let words = reason.split(separates).filter(|word| !word.is_empty());
+    let mut line = words.collect::<Vec<_>>().join(" ");
     let mut end = line.len().min(REASON_LEN);
     while !line.is_char_boundary(end) {
         end -= 1;
@@ -91,6 +93,7 @@ mod tests {
     #[test]
     fn a_reason_becomes_one_short_line() {
         assert_eq!(one_line(" disk\r\nfull\t"), "disk full");
+        assert_eq!(one_line("\u{1b}]0;x\u{7}\u{9b}2J"), "]0;x 2J");
         let long = one_line(&"ä".repeat(300));
         assert_eq!(long.len(), REASON_LEN);
         assert_eq!(

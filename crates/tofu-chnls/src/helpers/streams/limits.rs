@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// The limits of a [`Reassembler`](super::Reassembler).
 ///
-/// A stream that would exceed one is refused; all others go on. `Duration::MAX` and `u64::MAX` switch
-/// a limit off.
+/// A stream that would exceed one is refused; all others go on. `Duration::MAX`, `u64::MAX` and
+/// `usize::MAX` switch a limit off.
 ///
 /// ```
 /// use std::time::Duration;

@@ -24,10 +24,11 @@ pub(super) fn why_too_long(
     }
 }
 
-/// The limit that holding so many bytes in all exceeds.
-pub(super) fn why_too_much(held: usize, limits: &StreamLimits) -> Option<StreamFault> {
+/// The limit that holding so many bytes more exceeds.
+pub(super) fn why_too_much(held: usize, more: usize, limits: &StreamLimits) -> Option<StreamFault> {
     let allowed = limits.held_bytes;
-    (held > allowed).then(|| exceeded(StreamLimit::HeldBytes, allowed as u64, held as u64))
+    let would_be = held.saturating_add(more);
+    (would_be > allowed).then(|| exceeded(StreamLimit::HeldBytes, allowed as u64, would_be as u64))
 }
 
 /// Adds a part to a body and says by how much its memory grew: twofold where the limits allow it, as
@@ -41,9 +42,9 @@ pub(super) fn append(
     let before = body.capacity();
     let needed = body.len() + part.len();
     if needed > before {
-        let twofold = needed.max((2 * before).min(limits.body_bytes));
+        let twofold = needed.max(before.saturating_mul(2).min(limits.body_bytes));
         let others = held - before.min(held);
-        let fits = |capacity: usize| why_too_much(others + capacity, limits);
+        let fits = |capacity: usize| why_too_much(others, capacity, limits);
         let capacity = match fits(twofold) {
             None => twofold,
             Some(_) => fits(needed).map_or(Ok(needed), Err)?,

@@ -15,6 +15,10 @@ use super::pipe::PipeReader;
 /// is bounded by [`StreamLimits::reader_bytes`](super::StreamLimits::reader_bytes). Dropping it before
 /// the end means that nobody wants the rest: later parts are swallowed.
 ///
+/// The limits of the reassembler are about streams that still come. What has come whole and waits to be
+/// read counts no more there: a program that begins to read later than it is given streams, or in
+/// threads that a peer's streams start, should bound how many it has at a time.
+///
 /// ```
 /// use std::io::{self, Read};
 /// use std::time::{Duration, Instant};

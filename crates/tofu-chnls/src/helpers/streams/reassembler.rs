@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tofu_msg::{Message, OpType, Origin};
 
 use super::error::{StreamError, StreamFault, StreamId};
-use super::head::STREAM_ABORTED;
+use super::head::{REASON_LEN, STREAM_ABORTED, one_line};
 use super::limits::StreamLimits;
 use super::memory::{append, why_too_long, why_too_much};
 use super::pipe::{Pushed, pipe};
@@ -216,7 +216,7 @@ impl Reassembler {
         };
         too_long
             .or_else(|| self.table.why_not_one_more(id.channel_number, limits))
-            .or_else(|| why_too_much(self.table.held() + held, limits))
+            .or_else(|| why_too_much(self.table.held(), held, limits))
     }
 
     fn go_on(&mut self, id: StreamId, message: Msg) -> Received {
@@ -336,7 +336,8 @@ fn abort_reason(part: &Message) -> Option<String> {
         return None;
     }
     let reason = part.text_headers().get(STREAM_ABORTED)?;
-    Some(String::from_utf8_lossy(reason).into_owned())
+    let reason = String::from_utf8_lossy(&reason[..reason.len().min(4 * REASON_LEN)]);
+    Some(one_line(&reason))
 }
 
 impl fmt::Debug for Reassembler {

@@ -57,7 +57,7 @@ impl<R: Read> Chunks<'_, R> {
     ///
     /// # Errors
     /// As [`post_all`](Chunks::post_all), without `Stalled`.
-    pub fn post_ready(&mut self, to: &impl Post) -> Result<Progress, ChunkError> {
+    pub fn post_ready(&mut self, to: &(impl Post + ?Sized)) -> Result<Progress, ChunkError> {
         match self.post_by(|part| to.post(part)) {
             Ok(sent) => Ok(Progress::Done(sent)),
             Err(ChunkError::Stalled) => Ok(Progress::Full),
@@ -70,7 +70,7 @@ impl<R: Read> Chunks<'_, R> {
     ///
     /// # Errors
     /// Why that part was not posted either; it may be tried again.
-    pub fn abort(&mut self, to: &impl Post, reason: &str) -> Result<(), PostError> {
+    pub fn abort(&mut self, to: &(impl Post + ?Sized), reason: &str) -> Result<(), PostError> {
         self.abort_by(|part| to.post(part), reason)
     }
 

@@ -23,8 +23,8 @@ pub(super) struct Table {
     deadlines: BTreeMap<Deadline, StreamId>,
     /// Invariant: the number of open streams.
     open: usize,
-    /// Invariant: the sum of what the open streams hold.
-    held: usize,
+    /// Invariant: the sum of what the open streams hold; wide enough where each may hold anything.
+    held: u128,
     next_number: u64,
 }
 
@@ -94,7 +94,7 @@ impl Table {
             self.deadlines.insert(deadline, id);
         }
         self.open += 1;
-        self.held += held;
+        self.held += held as u128;
         let stream = Open {
             sink,
             bytes,
@@ -125,7 +125,7 @@ impl Table {
 
     fn forget(&mut self, stream: &Open) {
         self.open -= 1;
-        self.held -= stream.held;
+        self.held -= stream.held as u128;
         if let Some(deadline) = stream.deadline {
             self.deadlines.remove(&deadline);
         }
@@ -203,14 +203,14 @@ impl Table {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.held
+        usize::try_from(self.held).unwrap_or(usize::MAX)
     }
 
     /// Counts that an open stream holds so many bytes more.
     pub(super) fn hold_more(&mut self, id: StreamId, more: usize) {
         if let Some(stream) = self.get_mut(id) {
             stream.held += more;
-            self.held += more;
+            self.held += more as u128;
         }
     }
 
@@ -225,7 +225,7 @@ impl Table {
         assert_eq!(self.open, streams().count());
         assert_eq!(
             self.held,
-            streams().map(|stream| stream.held).sum::<usize>()
+            streams().map(|stream| stream.held as u128).sum::<u128>()
         );
         let deadlines: BTreeMap<_, ()> = streams()
             .filter_map(|stream| Some((stream.deadline?, ())))

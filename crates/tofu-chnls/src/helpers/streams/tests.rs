@@ -267,8 +267,9 @@ fn a_sender_that_gives_up_says_why() {
             assert!(is_part(&streams.feed(request(1, b"a", true), now)));
         }
         let mut last = request(1, b"", false);
+        // A peer may send what a terminal would obey.
         last.text_headers_mut()
-            .append(STREAM_ABORTED, "disk full")
+            .append(STREAM_ABORTED, "disk\u{1b} full")
             .unwrap();
         let reason = "disk full".to_owned();
         assert_eq!(
@@ -277,6 +278,30 @@ fn a_sender_that_gives_up_says_why() {
         );
     }
     assert_eq!(streams.open_streams(), 0);
+}
+
+#[test]
+fn limits_that_are_switched_off_add_up_to_nothing_strange() {
+    let off = usize::MAX;
+    let limits = StreamLimits::default().held_bytes(off).reader_bytes(off);
+    let read = |head: &Message| head.op_code() == OpCode::Request;
+    let mut streams = Reassembler::new(limits.body_bytes(off)).read_if(read);
+    let (now, signal) = (Instant::now(), OpCode::Signal);
+    for id in 1..=3 {
+        let begun = streams.feed(request(id, b"ab", true), now);
+        assert!(matches!(begun, Received::Begun(_)), "{begun:?}");
+        for piece in [&b"a"[..], b"bcd"] {
+            assert!(is_part(
+                &streams.feed(part(1, signal, id, piece, true), now)
+            ));
+        }
+    }
+    for id in 1..=3 {
+        assert!(is_part(&streams.feed(request(id, b"c", false), now)));
+        let last = part(1, signal, id, b"e", false);
+        assert_eq!(whole(streams.feed(last, now)), b"abcde");
+    }
+    assert_eq!(streams.held_bytes(), 0);
 }
 
 #[test]

@@ -15,8 +15,9 @@ use crate::{Ampe, Msg, PostErrorKind, Poster};
 /// Writes a stream of messages: for content that is made while it is sent.
 ///
 /// A part goes out when it is full, and what there is of it on `flush`. Where the channel's send
-/// queue is full, writing waits for room, and ends with `TimedOut` when none came in time; writing
-/// again goes on.
+/// queue is full, writing waits for room, and ends with `TimedOut` when none came in time. Nothing is
+/// lost by that: the same `write` goes on. (`write_all` and `writeln!` do not tell how much they had
+/// written before, so that after their errors only [`abort`](ChunkWriter::abort) is left.)
 ///
 /// The stream is whole only after [`finish`](ChunkWriter::finish). One that is dropped before ends
 /// in failure for the peer as well: it gets a last part with the text header
