@@ -46,6 +46,7 @@ pub(super) const PEERS: &[Peer] = &[
     peer("tokio-actor", "tokio", MOST),
     Peer {
         has_uds: false,
+        most_connections: 1000,
         ..peer("message-io", "message-io", SOME)
     },
 ];
