@@ -13,6 +13,7 @@ pub(crate) use model::{
 };
 #[cfg(not(feature = "model"))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+pub(crate) use std::sync::atomic::compiler_fence;
 #[cfg(not(feature = "model"))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, OnceLock, Weak};

@@ -19,6 +19,7 @@ use crate::core::stopping::{Shutdown, ShutdownReport};
 use crate::core::table::Table;
 use crate::core::time::Time;
 use crate::core::transport::{Token, Transport};
+use crate::core::waiting::PoolLook;
 use crate::msg::Report;
 use crate::shared::outbox::{Opening, Outbox, Taken};
 use crate::shared::worklist::Work;
@@ -52,8 +53,7 @@ pub(crate) struct Core<T: Transport> {
     work: Work,
     /// Which group is first when the pool has room again.
     pub(super) rotation: usize,
-    /// When the pool is looked at again, and for which of its watches that was decided last.
-    pub(super) pool_look: (Option<Time>, u64),
+    pub(super) pool_look: PoolLook,
 }
 
 impl<T: Transport> Core<T> {
@@ -66,7 +66,7 @@ impl<T: Transport> Core<T> {
             census: Census::default(),
             work: Work::default(),
             rotation: 0,
-            pool_look: (None, 0),
+            pool_look: PoolLook::default(),
         }
     }
 
@@ -78,7 +78,7 @@ impl<T: Transport> Core<T> {
     /// When the core wants its next turn at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.deadline);
-        [self.desk.timers.next(), shutdown, self.pool_look.0]
+        [self.desk.timers.next(), shutdown, self.next_pool_look()]
             .into_iter()
             .flatten()
             .min()
@@ -94,11 +94,11 @@ impl<T: Transport> Core<T> {
     pub(crate) fn turn(&mut self, now: Time) {
         self.desk.now = now;
         self.desk.shared.counters.turns.add(1);
+        self.look_at_pool();
         self.take_work();
         // What has arrived is looked at before a deadline for it is judged.
         self.serve_ready();
         self.run_timers();
-        self.look_at_pool();
         self.resume_waiting();
         let shared = Arc::clone(&self.desk.shared);
         self.desk.groups.flush(&shared);

@@ -10,6 +10,8 @@ use crate::core::engine::{Core, Socket};
 use crate::core::testing::{MemoryTransport, Net};
 use crate::core::transport::Token;
 use crate::options::Options;
+use crate::shared::Arc;
+use crate::shared::pool::Allocation;
 
 /// A conversation's messages with bodies that are small, large and empty.
 fn messages(channel: ChannelNumber) -> Vec<Message> {
@@ -157,7 +159,7 @@ fn what_a_peer_sent_before_it_ended_is_delivered_before_the_last_word() {
         net.post(1, message);
     }
     net.turns(3);
-    let shared = std::sync::Arc::clone(&net.sides[1].shared);
+    let shared = Arc::clone(&net.sides[1].shared);
     shared
         .worklist
         .add(|work| work.shutdown = Some(Duration::from_secs(1)));
@@ -296,5 +298,38 @@ fn what_does_not_hold_is_noticed() {
     for (text, spoil) in cases {
         let said = noticed(spoil);
         assert!(said.contains(text), "{said}");
+    }
+}
+
+#[test]
+fn the_pool_is_looked_at_again_also_when_watching_began_behind_a_look() {
+    let options = Options::default().pool_initial(0).pool_maximum(4096);
+    let mut net = Net::new(&options, usize::MAX, usize::MAX);
+    net.settle();
+    let shared = Arc::clone(&net.sides[0].shared);
+    let share = shared.pool.open_share();
+    let exhaust = || {
+        let held: Vec<_> = (0..4096)
+            .map(|_| shared.pool.get(Allocation::Always).unwrap())
+            .collect();
+        assert_eq!(shared.pool.room(share), 0);
+        held
+    };
+    for _ in 0..3 {
+        let held = exhaust();
+        let core = &mut net.sides[0].core;
+        // The turn in which watching begins has a time that is older than the watching itself.
+        let began = net.now;
+        let mut at = core.next_deadline().expect("a look is due");
+        while at > began && core.next_deadline() == Some(at) {
+            core.turn(at);
+            match core.next_deadline() {
+                None => break,
+                Some(next) => at = next,
+            }
+        }
+        assert!(at >= began.after(Duration::from_millis(1)));
+        net.now = at;
+        drop(held);
     }
 }

@@ -6,11 +6,20 @@ use std::time::Duration;
 
 use crate::core::desk::Room;
 use crate::core::engine::{Core, Socket};
+use crate::core::time::Time;
 use crate::core::transport::{Token, Transport};
 use crate::shared::group::GroupId;
 
 /// By then every processor sees what another has written.
 const POOL_LOOK: Duration = Duration::from_millis(1);
+
+/// The look at the pool that is due.
+#[derive(Debug, Default)]
+pub(super) struct PoolLook {
+    at: Option<Time>,
+    /// The pool's watches that have been seen to.
+    known: u64,
+}
 
 impl<T: Transport> Core<T> {
     /// The pool has room again.
@@ -27,16 +36,27 @@ impl<T: Transport> Core<T> {
 
     /// Looks at the pool again a little after watching it began: messages that were given back at that
     /// very moment may not have been seen.
+    ///
+    /// Comes first in a turn: its time is later than whatever began before, not than what begins in it.
     pub(super) fn look_at_pool(&mut self) {
         let watches = self.desk.shared.pool.watches();
-        let (at, known) = &mut self.pool_look;
-        if at.is_some_and(|at| at <= self.desk.now) {
+        let PoolLook { at, known } = &mut self.pool_look;
+        if std::mem::replace(known, watches) != watches {
+            *at = Some(self.desk.now.after(POOL_LOOK));
+        } else if at.is_some_and(|at| at <= self.desk.now) {
             *at = None;
             if self.desk.shared.pool.look_again() {
                 self.unpark_all();
             }
-        } else if std::mem::replace(known, watches) != watches {
-            *at = Some(self.desk.now.after(POOL_LOOK));
+        }
+    }
+
+    /// When a turn is wanted for that.
+    pub(super) fn next_pool_look(&self) -> Option<Time> {
+        let began = self.desk.shared.pool.watches() != self.pool_look.known;
+        match began {
+            true => Some(self.desk.now.after(POOL_LOOK)),
+            false => self.pool_look.at,
         }
     }
 

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use crate::msg::Envelope;
 use crate::shared::pool::page::Page;
 use crate::shared::pool::{Pool, ShareIndex};
-use crate::sync::{Arc, Ordering, Weak, thread_local};
+use crate::sync::{Arc, Ordering, Weak, compiler_fence, thread_local};
 
 /// Threads with a magazine, at most; others go to the pool itself.
 pub(super) const MAXIMUM_MAGAZINES: usize = 32;
@@ -146,8 +146,10 @@ impl Magazine {
         }
         self.page.give_one(share);
         self.settle_if_full(pool);
-        // Not ordered behind the store, which would cost more than all the rest: whoever begins to
-        // watch looks at the pages again when what was on its way has arrived.
+        // Not ordered behind the store by the processor, which would cost more than all the rest: whoever
+        // begins to watch looks at the pages again when what was on its way has arrived. But the
+        // compiler must not put it in front: the thread could be stopped in between for longer.
+        compiler_fence(Ordering::SeqCst);
         pool.watched.load(Ordering::Relaxed)
     }
 
