@@ -10,6 +10,7 @@ use crate::msg::{Msg, Report};
 use crate::shared::inbox::{Delivery, Inbox};
 use crate::shared::line::{Line, Ticket};
 use crate::shared::pool::ShareIndex;
+use crate::shared::wake::wake;
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 
 /// Identifies a group within its engine; never reused.
@@ -184,7 +185,7 @@ impl GroupShared {
         let tasks = room.line.take(channel);
         drop(room);
         self.room_made.notify_all();
-        tasks.into_iter().for_each(Waker::wake);
+        tasks.into_iter().for_each(wake);
     }
 
     /// The core has closed the group's last channel.

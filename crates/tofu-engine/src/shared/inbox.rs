@@ -13,6 +13,7 @@ use tofu_msg::{Origin, Status};
 use crate::core::transport::Token;
 use crate::msg::Msg;
 use crate::shared::chunks::Chunks;
+use crate::shared::wake::wake;
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 
 /// Frames of at most so many bytes are copied behind others that still wait.
@@ -181,7 +182,7 @@ impl Inbox {
             self.arrived.notify_one();
         }
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 

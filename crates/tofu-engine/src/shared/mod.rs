@@ -16,6 +16,7 @@ pub(crate) mod receiver;
 pub(crate) mod registry;
 pub(crate) mod send_budget;
 pub(crate) mod stats;
+pub(crate) mod wake;
 pub(crate) mod worklist;
 
 use std::collections::HashMap;
@@ -142,12 +143,14 @@ impl Shared {
         let mut groups = self.groups.lock();
         groups.ended.get_or_insert(status);
         self.ended.store(true, Ordering::SeqCst);
-        for group in groups.alive.values() {
+        let alive: Vec<_> = groups.alive.values().cloned().collect();
+        // A task that is woken may ask the engine how it stands before its waker returns.
+        drop(groups);
+        for group in alive {
             group.inbox.end(status);
             group.make_room(None);
             group.engine_ended();
         }
-        drop(groups);
         self.pool.close();
     }
 
@@ -167,9 +170,9 @@ impl Shared {
                 deliveries.push(Delivery::Message(msg));
             });
         });
-        let groups = self.groups.lock();
         for (id, mut deliveries) in returned {
-            if let Some(group) = groups.alive.get(&id) {
+            let group = self.groups.lock().alive.get(&id).cloned();
+            if let Some(group) = group {
                 group.inbox.deliver(&mut deliveries, &self.chunks);
             }
         }
@@ -186,3 +189,6 @@ impl Shared {
         self.groups.lock().ended
     }
 }
+
+#[cfg(test)]
+mod tests;
