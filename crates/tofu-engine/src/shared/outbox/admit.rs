@@ -105,7 +105,7 @@ impl Outbox {
         self.queued_messages > 0
             && (self.queued_messages >= options.send_queue_messages
                 || self.queued_bytes + frame_len > options.send_queue_bytes
-                || (self.drawn_ahead < frame_len && budget.is_full(frame_len)))
+                || (self.drawn_ahead < frame_len && budget.is_full(frame_len - self.drawn_ahead)))
     }
 
     /// One message more is queued.
@@ -115,7 +115,7 @@ impl Outbox {
         self.queued_bytes += frame_len;
         self.drawn_ahead = match self.drawn_ahead.checked_sub(frame_len) {
             Some(left) => left,
-            None => self.drawn_ahead + budget.draw(frame_len, self.queued_bytes),
+            None => budget.draw(frame_len - self.drawn_ahead, self.queued_bytes),
         };
     }
 
@@ -127,5 +127,39 @@ impl Outbox {
         if drawn > self.drawn_ahead {
             budget.release(drawn - self.drawn_ahead);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_ahead_stays_within_its_bound_whatever_is_posted_and_settled() {
+        let budget = SendBudget::new(64 << 20);
+        let options = Options::default();
+        let mut outbox = Outbox::default();
+        outbox.open(Role::Initiator, GroupId(1), None);
+        let lengths = [17_000, 16, 131_086, 20_000, 64, 40_000, 17_000, 17_000];
+        let mut queued = Vec::new();
+        let check = |outbox: &Outbox| {
+            assert_eq!(budget.queued(), outbox.drawn());
+            let (ahead, bound) = (outbox.drawn_ahead, budget.ahead(outbox.queued_bytes));
+            assert!(ahead <= bound, "{ahead} of {bound}");
+        };
+        for round in 0..200 {
+            let len = lengths[round % lengths.len()];
+            outbox.draw(len, &budget);
+            queued.push(len);
+            check(&outbox);
+            if round % 5 == 4 {
+                let bytes = queued.drain(..4).sum();
+                let _room = outbox.settle(4, bytes, (&options, &budget));
+                check(&outbox);
+            }
+        }
+        let (_, drawn) = outbox.close();
+        budget.release(drawn);
+        assert_eq!(budget.queued(), 0);
     }
 }
