@@ -168,3 +168,21 @@ fn crossed_byes_end_only_when_both_answers_have_passed() {
     );
     assert_eq!(answered_first.sent(OpCode::ByeResponse), Sent::Confirmed);
 }
+
+#[test]
+fn flags_are_read_as_the_whole_header_is() {
+    for byte in 0..=u8::MAX {
+        let mut bytes = [0x5a; tofu_msg::HEADER_LEN];
+        bytes[2] = byte;
+        let whole = BinaryHeader::decode(&bytes);
+        let read = Flags::read(RawHeader::new(bytes));
+        match (&whole, &read) {
+            (Ok(header), Ok(flags)) => assert_eq!(Flags::from(header), *flags, "{byte:#x}"),
+            _ => assert_eq!(
+                whole.err().map(|error| error.to_string()),
+                read.err().map(|error| error.to_string()),
+                "{byte:#x}"
+            ),
+        }
+    }
+}
