@@ -21,12 +21,6 @@ use clap::{Parser, Subcommand};
 use crate::children::ChildCommand;
 use crate::rows::Extent;
 
-/// Memory is measured here by what a process holds. glibc's allocator keeps whatever its largest burst
-/// took, in pieces, and the next burst may be larger still: that looks like a leak for hours, while a
-/// heap profile is as flat after an hour as after a minute. This one gives back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The fault matrix on real sockets.
 #[derive(Debug, Parser)]
 #[command(name = "tofu-chaos")]

@@ -63,8 +63,13 @@ pub(super) struct Node {
 }
 
 fn options(is_small: bool) -> Options {
-    // What is kept for reuse is soon all that may be kept: whatever grows after that is a leak.
-    let options = Options::default().pool_bytes(4 * 1024 * 1024);
+    // Memory is soon all that may be held, for reuse and in queues: whatever grows after that is a leak.
+    // By the defaults the largest burst of an hour may come at its end, and the allocator keeps the
+    // pages that it took: a heap profile is flat, what the process holds is not.
+    let options = Options::default()
+        .pool_bytes(4 * 1024 * 1024)
+        .inbox_bytes(2 * 1024 * 1024)
+        .send_queue_bytes(256 * 1024);
     if !is_small {
         return options;
     }
