@@ -14,7 +14,7 @@
 //! ```
 //!
 //! With `--bench` it compares what one engine answers with what all of them do, the same clients asking.
-//! Measured on two cores, where the clients run as well:
+//! Measured on two cores, where the clients run as well, and others now and then:
 //!
 //! ```text
 //! $ cargo run --release --example sharded -- --bench
@@ -22,16 +22,16 @@
 //! little work, 1 engine:    1649599 answers per second (1557831 to 1843615)
 //! little work, 2 engines:   1573368 answers per second (1419585 to 1639767)
 //! little work: 2 engines answer 0.95 times as many as 1
-//! much work, 1 engine:        64811 answers per second (48924 to 69142)
-//! much work, 2 engines:       77158 answers per second (75678 to 83396)
+//! much work, 1 engine:      64811 answers per second (48924 to 69142)
+//! much work, 2 engines:     77158 answers per second (75678 to 83396)
 //! much work: 2 engines answer 1.19 times as many as 1
 //! ```
 //!
-//! So it hardly pays there, and costs something where the work is next to nothing: one engine, its
-//! receiving thread and the clients have both cores busy already. A second engine helps where one
-//! receiving thread has more than a core can do (much work: some 15 microseconds for each answer), and
-//! the more, the more cores are left over for it. Where only the work is too much, and not the messages,
-//! threads behind one receive loop do it too (`update_receiver`).
+//! So it hardly pays there, and not at all where the work is next to nothing (0.95 and 1.06 times as many
+//! in two such comparisons): one engine, its receiving thread and the clients have both cores busy
+//! already. A second engine helps where one receiving thread has more than a core can do (much work: some
+//! 15 microseconds for each answer), and the more, the more cores are left over for it. Where only the
+//! work is too much, and not the messages, threads behind one receive loop do it too (`update_receiver`).
 //!
 //! Arguments: `[--bench] [ENGINES [RUNS [MILLISECONDS]]]`; unless given, there is an engine for each core,
 //! and at least two.
