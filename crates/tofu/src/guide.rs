@@ -1,10 +1,25 @@
 //! The guide, chapter by chapter: from a first server to production.
 //!
-//! Documentation only: the chapters are the files of a book (`docs`), which `cargo xtask book` builds,
-//! and their examples are tests. Begin with [`thinking`].
+//! 1. [Thinking in messages](thinking)
+//! 2. [A first server](first_server)
+//! 3. [A first client](first_client)
+//! 4. [Who is speaking](incoming)
+//! 5. [Patterns](patterns): questions and answers, streams, publishing, queues, connecting again
+//! 6. [Errors and statuses](errors)
+//! 7. [Closing](closing)
+//! 8. [Back-pressure](back_pressure)
+//! 9. [Threads and tasks](threads)
+//! 10. [Limits](limits)
+//! 11. [The command line tool](command_line)
+//! 12. [Testing](testing)
+//! 13. [Performance](performance)
+//! 14. [Coming from something else](coming_from): raw sockets, ZeroMQ, nng, gRPC
+//! 15. [Questions and answers](questions)
 //!
-//! A chapter refers to others, and to pictures, by reference links. In the book these lead to files; here
-//! the definitions in front of each chapter come first, and so they lead to modules.
+//! The same chapters are a book, which `cargo xtask book` builds. All examples are compiled and run.
+
+// A chapter refers to others, and to pictures, by reference links. In the book these lead to files; here
+// the definitions in front of each chapter come first, and so they lead to modules.
 
 /// Declares a chapter: its module, its file, the chapters that it may refer to, and the names in it.
 macro_rules! chapters {

@@ -18,31 +18,31 @@ const CONFIRMED: &str = "closed, confirmed";
 
 /// The middles of the states' boxes.
 const STATES: [(&str, Point); 9] = [
-    ("Connecting", (95.0, 40.0)),
-    ("Greeting", (365.0, 40.0)),
+    ("Connecting", (100.0, 40.0)),
+    ("Greeting", (358.0, 40.0)),
     ("Open", (230.0, 150.0)),
-    ("ByeSent", (95.0, 250.0)),
-    ("ByeReceived", (365.0, 250.0)),
-    ("ByeCrossed", (215.0, 400.0)),
-    ("Draining", (365.0, 400.0)),
+    ("ByeSent", (100.0, 250.0)),
+    ("ByeReceived", (358.0, 250.0)),
+    ("ByeCrossed", (206.0, 400.0)),
+    ("Draining", (358.0, 400.0)),
     (CONFIRMED, (110.0, 540.0)),
-    (CLOSED, (365.0, 540.0)),
+    (CLOSED, (358.0, 540.0)),
 ];
 
-const BOX: Point = (130.0, 40.0);
+const BOX: Point = (134.0, 40.0);
 
 /// Where the words beside an arrow stand.
 const WAYS: [(&str, &str, Point, Anchor); 10] = [
-    ("Connecting", "Open", (158.0, 100.0), Anchor::End),
-    ("Greeting", "Open", (302.0, 100.0), Anchor::Start),
-    ("Open", "ByeSent", (146.0, 205.0), Anchor::End),
+    ("Connecting", "Open", (154.0, 98.0), Anchor::End),
+    ("Greeting", "Open", (308.0, 98.0), Anchor::Start),
+    ("Open", "ByeSent", (148.0, 205.0), Anchor::End),
     ("Open", "ByeReceived", (314.0, 205.0), Anchor::Start),
     ("ByeSent", "ByeCrossed", (142.0, 296.0), Anchor::Start),
-    ("ByeReceived", "ByeCrossed", (288.0, 318.0), Anchor::End),
-    ("ByeReceived", "Draining", (371.0, 318.0), Anchor::Start),
+    ("ByeReceived", "ByeCrossed", (281.0, 318.0), Anchor::End),
+    ("ByeReceived", "Draining", (365.0, 318.0), Anchor::Start),
     ("ByeSent", CONFIRMED, (94.0, 390.0), Anchor::End),
-    ("ByeCrossed", CONFIRMED, (188.0, 458.0), Anchor::Start),
-    ("Draining", CLOSED, (358.0, 490.0), Anchor::End),
+    ("ByeCrossed", CONFIRMED, (180.0, 458.0), Anchor::Start),
+    ("Draining", CLOSED, (350.0, 490.0), Anchor::End),
 ];
 
 /// From where to where, and by which events.
@@ -209,6 +209,6 @@ mod tests {
     #[test]
     fn a_line_begins_and_ends_at_the_boxes() {
         assert_eq!(edge((0.0, 0.0), (0.0, 100.0)), (0.0, 20.0));
-        assert_eq!(edge((0.0, 0.0), (200.0, 0.0)), (65.0, 0.0));
+        assert_eq!(edge((0.0, 0.0), (200.0, 0.0)), (67.0, 0.0));
     }
 }
