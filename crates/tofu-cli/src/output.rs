@@ -108,11 +108,18 @@ pub(crate) fn say(text: fmt::Arguments<'_>) {
     let _nobody_listens = io::stderr().write_all(line.as_bytes());
 }
 
+/// Whether a character does something to a terminal or to the order of what it shows, rather than
+/// being shown.
+pub(crate) fn commands_a_terminal(character: char) -> bool {
+    let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || reorders
+}
+
 /// The text without anything that could break the line or command a terminal.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if commands_a_terminal(character) {
             line.extend(character.escape_default());
         } else {
             line.push(character);
@@ -128,5 +135,6 @@ mod tests {
     #[test]
     fn a_line_stays_one_line() {
         assert_eq!(one_line("a\nb\u{1b}[31mc ü"), "a\\nb\\u{1b}[31mc ü");
+        assert_eq!(one_line("\u{202e}gpj.exe"), "\\u{202e}gpj.exe");
     }
 }

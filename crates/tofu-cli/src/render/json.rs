@@ -7,6 +7,7 @@ use serde::Serialize;
 use tofu::msg::{TextHeader, TextHeadersRef};
 
 use super::{View, hex};
+use crate::output::commands_a_terminal;
 
 /// The fields, in the order in which they are written.
 #[derive(Serialize)]
@@ -56,7 +57,20 @@ pub(super) fn line(view: &View<'_>) -> String {
         body_hex: body.is_none().then(|| hex(view.body)),
     };
     // Strings and numbers always have a form.
-    serde_json::to_string(&line).unwrap_or_default()
+    harmless(serde_json::to_string(&line).unwrap_or_default())
+}
+
+/// The same value without what a terminal may obey, or show in another order than it stands: JSON
+/// itself wants only the first 32 characters escaped. All others are parts of strings.
+fn harmless(line: String) -> String {
+    if !line.contains(commands_a_terminal) {
+        return line;
+    }
+    let escaped = |character: char| match commands_a_terminal(character) {
+        true => format!("\\u{:04x}", u32::from(character)),
+        false => character.to_string(),
+    };
+    line.chars().map(escaped).collect()
 }
 
 fn headers(block: TextHeadersRef<'_>) -> Vec<Header> {
@@ -85,6 +99,20 @@ fn is_plain(block: TextHeadersRef<'_>) -> bool {
 mod tests {
     use super::*;
     use tofu::prelude::Message;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let body = "\u{1b}[2J \u{7f} \u{9b}2J \u{202e}txt ü";
+        let mut message = Message::default();
+        message.text_headers_mut().append("n", body).unwrap();
+        message.body_mut().append(body.as_bytes()).unwrap();
+        let line = line(&View::from(&message));
+        assert!(!line.contains(commands_a_terminal), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["body"], body);
+        assert_eq!(value["headers"][0]["value"], body);
+        assert!(line.contains('ü'), "{line}");
+    }
 
     #[test]
     fn what_is_not_text_is_kept() {

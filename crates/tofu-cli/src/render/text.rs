@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::View;
-use crate::output::one_line;
+use crate::output::{commands_a_terminal, one_line};
 
 /// How many bytes of a body are shown.
 const BODY_LIMIT: usize = 1024;
@@ -93,7 +93,8 @@ fn readable(shown: &[u8], whole_len: usize) -> Option<&str> {
         }
         Err(_) => return None,
     };
-    let is_readable = |character: char| !character.is_control() || matches!(character, '\n' | '\t');
+    let is_readable =
+        |character: char| matches!(character, '\n' | '\t') || !commands_a_terminal(character);
     text.chars().all(is_readable).then_some(text)
 }
 
@@ -136,6 +137,12 @@ mod tests {
         let shown = text(&View::from(&message), true);
         assert!(shown.contains("1b 5d 30 3b 78 07"), "{shown}");
         assert!(!shown.contains("\u{1b}]"), "{shown}");
+        message
+            .body_mut()
+            .replace("\u{202e}txt".as_bytes())
+            .unwrap();
+        let shown = text(&View::from(&message), false);
+        assert!(shown.contains("e2 80 ae"), "{shown}");
     }
 
     #[test]
