@@ -16,6 +16,10 @@ use crate::interrupt::Interrupt;
 /// Between two attempts to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many messages are taken after a wait is over. They may have come in time, while this process was
+/// not let run; but a peer that never stops sending must not make the wait endless.
+const OVERTIME: u32 = 1000;
+
 /// How long a farewell may take that nobody waits for any more.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -29,6 +33,8 @@ pub(crate) struct Session {
     channel: ChannelNumber,
     /// The same for every attempt, so that ids tell nothing of how many there were.
     hello_id: MessageId,
+    /// How many messages were taken since the last wait was over.
+    overtime: u32,
     /// Its last word has come.
     is_closed: bool,
 }
@@ -60,6 +66,7 @@ impl Session {
             address: arguments.address.clone(),
             channel: ChannelNumber::UNASSIGNED,
             hello_id: MessageId::UNASSIGNED,
+            overtime: 0,
             is_closed: false,
         };
         session.connect(arguments.wait)?;
@@ -104,8 +111,16 @@ impl Session {
         }
     }
 
-    /// The next event; `None` when none came within `timeout`.
+    /// The next event; `None` when none came within `timeout`. Once that is 0, only as many more as
+    /// may have come before are given.
     pub(crate) fn next(&mut self, timeout: Duration) -> Outcome<Option<Event>> {
+        self.overtime = match timeout.is_zero() {
+            true => self.overtime + 1,
+            false => 0,
+        };
+        if self.overtime > OVERTIME {
+            return Ok(None);
+        }
         let Some(message) = self.group.wait_receive(timeout)? else {
             return Ok(None);
         };

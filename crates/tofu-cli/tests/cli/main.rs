@@ -9,6 +9,7 @@ mod errors;
 mod help;
 mod listen;
 mod measure;
+mod nuisance;
 mod send;
 mod terminal;
 mod tool;

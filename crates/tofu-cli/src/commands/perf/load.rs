@@ -83,7 +83,9 @@ impl Load<'_> {
                 progress.finish_and_clear();
                 return Ok(run.measured());
             }
-            match self.session.next(self.timeout)? {
+            // Answers count, and not whatever else a peer may send.
+            let left = self.timeout.saturating_sub(run.last_answer.elapsed());
+            match self.session.next(left)? {
                 None => return Err(self.session.unanswered("a request", self.timeout)),
                 Some(Event::Message(message)) => run.take(&message),
                 Some(Event::Closed(info)) => return Err(self.session.lost(&info)),
