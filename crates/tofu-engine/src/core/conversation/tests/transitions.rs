@@ -79,7 +79,7 @@ fn after_sending(conversation: &Conversation, op_code: OpCode) -> Next {
 
 fn after_receiving(conversation: &Conversation, op_code: OpCode) -> Next {
     let mut next = conversation.clone();
-    match next.judge(&header(op_code)) {
+    match next.judge(Flags::from(&header(op_code))) {
         Verdict::Violation(_) => return Err("closed, a violation"),
         Verdict::Close | Verdict::DeliverAndClose => return Err("closed, as if the peer had"),
         _ => next.delivered(op_code),
