@@ -25,6 +25,7 @@
 macro_rules! chapters {
     ($($(#[$names:meta])* $module:ident = $file:literal;)*) => {
         $(
+            /// [first-client]: crate::guide::first_client
             /// [patterns]: crate::guide::patterns
             /// [errors]: crate::guide::errors
             /// [closing]: crate::guide::closing
