@@ -152,3 +152,34 @@ fn the_end_of_the_own_engine_ends_it() {
     }
     server.kill();
 }
+
+/// Greets back and is gone: that there was a connection is told, and what is posted on it is refused.
+/// The documented loop must outlive that.
+#[test]
+fn a_connection_may_have_ended_before_it_is_told_of() {
+    let listener = RawListener::bind_tcp().unwrap();
+    let mut client = Client::new(listener.endpoint(), ConnectorOptions::default());
+    client.connector.on_time(&client.group, Instant::now());
+    let mut peer = listener.accept(DEADLINE).unwrap();
+    let mut hello = peer.receive_frame(DEADLINE).unwrap().unwrap();
+    hello.make_reply();
+    peer.send_frame(&hello).unwrap();
+    drop(peer);
+    let ConnectorEvent::Connected { channel } = client.event() else {
+        panic!("{:?}", client.connector);
+    };
+    // Its last word is queued by now, or comes at any moment.
+    let mut calls = tofu_chnls::helpers::Calls::new(1);
+    let refused = loop {
+        let mut request = client.engine.message().unwrap();
+        request.set_channel_number(channel);
+        match calls.call(&client.group, request, (), Instant::now()) {
+            Ok(call) => assert!(calls.cancel(call).is_some()),
+            Err(refused) if refused.status() == Status::QUEUE_FULL => std::thread::yield_now(),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.status(), Status::CHANNEL_CLOSED);
+    assert!(matches!(client.event(), ConnectorEvent::Lost { .. }));
+    assert!(matches!(client.event(), ConnectorEvent::Retrying { .. }));
+}
