@@ -45,7 +45,7 @@ pub(super) fn text(arguments: &Arguments, results: &Results, output: &mut Output
     let rate = per_second(throughput);
     let megabytes = rate * f64::from(size) / MEGABYTE;
     output.line(format_args!(
-        "  {rate:.0} requests/s, {megabytes:.1} MB/s of body each way"
+        "  {rate:.0} requests/s, {megabytes:.1} MB/s of body sent"
     ))?;
     output.line(format_args!("{}", percentiles(&throughput.histogram)))
 }
