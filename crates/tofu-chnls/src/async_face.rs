@@ -2,7 +2,8 @@
 //!
 //! It belongs to no runtime: a future leaves its waker with the engine, whose thread wakes the task. No
 //! thread and no engine is added, and nothing is paid where nobody awaits: a waker stands under a
-//! lock that delivering takes anyway.
+//! lock that delivering takes anyway. A waker that blocks holds up the whole engine; those of the
+//! runtimes only put their task in a queue.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -13,6 +13,8 @@ use tofu_msg::{ChannelNumber, OpCode, Status};
 #[cfg(target_os = "linux")] // Elsewhere nothing says what a thread is doing.
 mod asleep;
 
+mod wakers;
+
 /// A listener that is ready.
 fn listen(engine: &Reactor, group: &mut Group, path: &Path) -> ChannelNumber {
     let mut welcome = engine.message().unwrap();
