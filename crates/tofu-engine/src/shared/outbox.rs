@@ -258,7 +258,8 @@ impl Outbox {
         if self.phase != Phase::Open || !below_half || !(self.refused || self.waited_for) {
             return Room::default();
         }
-        if budget.is_full(0) {
+        // An empty queue takes a message whatever others have queued.
+        if self.queued_messages > 0 && budget.is_full(0) {
             return Room {
                 budget_is_full: true,
                 ..Room::default()
