@@ -32,6 +32,11 @@ macro_rules! options {
             /// A defect built in on purpose.
             #[cfg(feature = "planted-bugs")]
             pub planted: Option<crate::planted::Planted>,
+            /// What a channel may draw ahead from the send budget, however small that is: for the
+            /// simulator, whose budgets are.
+            #[cfg(feature = "marks")]
+            #[doc(hidden)]
+            pub send_budget_ahead: Option<usize>,
         }
 
         impl Default for Options {
@@ -40,6 +45,8 @@ macro_rules! options {
                     $($name: $default,)*
                     #[cfg(feature = "planted-bugs")]
                     planted: None,
+                    #[cfg(feature = "marks")]
+                    send_budget_ahead: None,
                 }
             }
         }

@@ -70,10 +70,16 @@ impl<T: Transport> Core<T> {
     /// What the threads share must agree with the sockets.
     fn check_shared(&self, known: usize) -> Result<(), String> {
         let shared = &self.desk.shared;
-        let mut drawn = 0;
-        shared
-            .registry
-            .for_each(|_, outbox| drawn += outbox.drawn());
+        let (mut drawn, mut greedy) = (0, None);
+        shared.registry.for_each(|number, outbox| {
+            drawn += outbox.drawn();
+            if outbox.draws_too_far_ahead(&shared.send_budget) {
+                greedy = Some(number);
+            }
+        });
+        if let Some(number) = greedy {
+            return Err(format!("channel {number} has drawn too much ahead"));
+        }
         let alive = shared.registry.alive();
         // Channels that were posted and not yet taken up have no socket.
         if alive < known {

@@ -80,7 +80,7 @@ impl Shared {
             pool: Pool::new(&options, &worklist),
             worklist,
             chunks: Chunks::default(),
-            send_budget: SendBudget::new(options.send_budget),
+            send_budget: SendBudget::new(&options),
             counters,
             traffic: Traffic::default(),
             groups: Mutex::default(),

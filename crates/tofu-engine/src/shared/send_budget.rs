@@ -2,6 +2,7 @@
 
 use tofu_msg::ChannelNumber;
 
+use crate::options::Options;
 use crate::sync::{Alone, AtomicUsize, Mutex, Ordering};
 
 /// What a channel draws ahead, at most.
@@ -27,14 +28,18 @@ pub(crate) struct SendBudget {
 }
 
 impl SendBudget {
-    pub(crate) fn new(limit: usize) -> SendBudget {
+    pub(crate) fn new(options: &Options) -> SendBudget {
+        let limit = options.send_budget;
+        let ahead = match limit {
+            ..EXACT_BELOW => 0,
+            _ => (limit / 4096).min(AHEAD),
+        };
+        #[cfg(feature = "marks")]
+        let ahead = options.send_budget_ahead.unwrap_or(ahead);
         SendBudget {
             queued: Alone::default(),
             limit,
-            ahead: match limit {
-                ..EXACT_BELOW => 0,
-                _ => (limit / 4096).min(AHEAD),
-            },
+            ahead,
             refused: Mutex::default(),
         }
     }

@@ -149,13 +149,9 @@ impl Scenario {
         self.books_at_rest()
     }
 
-    /// Whoever was refused for a full queue has been told when it was empty, unless the engine's
-    /// budget has no room to speak of.
+    /// Whoever was refused for a full queue has been told when it was empty, which needs no room in the
+    /// engine's budget.
     fn is_told(&self, engine: usize, info: &ChannelInfo) -> bool {
-        let queued = self.apps[engine].handle.stats().queued_bytes;
-        if queued > self.plan.options[engine].send_budget / 2 {
-            return true;
-        }
         let key = (engine, usize::from(info.number.value()));
         let refused = self.ledger.channels.get(&key).is_some_and(|it| it.refused);
         info.queued_messages > 0 || info.state != ChannelState::Open || !refused

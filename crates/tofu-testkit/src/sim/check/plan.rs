@@ -118,7 +118,7 @@ fn draw_options(random: &mut Random, quiet: bool, hasty: bool) -> Options {
         .turn_accepts(small_or(random, 1..3, 64))
         .large_message(small_or(random, 1..100, 8192));
     let options = if one_in(random, 6) {
-        options.send_budget(small_or(random, 1..2000, 1 << 20))
+        with_send_budget(options, small_or(random, 1..2000, 1 << 20))
     } else {
         options
     };
@@ -133,6 +133,13 @@ fn draw_options(random: &mut Random, quiet: bool, hasty: bool) -> Options {
         true => draw_timeouts(random, options),
         false => options,
     }
+}
+
+/// A small send budget; every other one is drawn ahead, as large ones are.
+fn with_send_budget(options: Options, budget: usize) -> Options {
+    let mut options = options.send_budget(budget);
+    options.send_budget_ahead = (budget % 2 == 1).then_some(budget / 8);
+    options
 }
 
 /// Limits that turn peers away.

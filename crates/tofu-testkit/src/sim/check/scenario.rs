@@ -3,12 +3,15 @@
 //! Each engine has one application with some groups. What they do when is in `act`, what they make
 //! of what comes in `receive`, how everything ends in `finish`.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tofu_addr::Address;
 use tofu_engine::driver::Handle;
-use tofu_engine::{Allocation, Destruction, Group, Msg, PostError, PostErrorKind};
-use tofu_msg::{ChannelNumber, Message, MessageId, OpCode};
+use tofu_engine::{Allocation, Destruction, Group, GroupSender, Msg, PostError, PostErrorKind};
+use tofu_msg::{BinaryHeader, ChannelNumber, Message, MessageId, OpCode};
 
 use crate::Random;
 use crate::sim::check::ledger::{Channel, Fate, Judged, Key, Ledger, Role};
@@ -168,7 +171,7 @@ impl Scenario {
         let given = msg.channel_number();
         let more = msg.more();
         self.ledger.entries[serial].more = more;
-        match group.sender().post(msg) {
+        match post_by_turns(group.sender(), msg, serial) {
             Err(error) => self
                 .refused(engine, seat, given, serial, &error)
                 .map(|()| false),
@@ -291,4 +294,34 @@ pub(crate) type Adjust<'a> = &'a dyn Fn(&mut tofu_engine::Options);
 /// The number of a channel as it stands in a message.
 pub(crate) fn number_of(key: Key) -> ChannelNumber {
     ChannelNumber::new(u16::try_from(key.1).unwrap_or(u16::MAX))
+}
+
+/// Posts as a thread does, or as a task that does not wait: by a permit, or by a future.
+fn post_by_turns(
+    sender: &GroupSender,
+    mut msg: Msg,
+    serial: usize,
+) -> Result<BinaryHeader, PostError> {
+    let mut context = Context::from_waker(Waker::noop());
+    match serial % 4 {
+        1 => {
+            let mut room = sender.reserve(msg.channel_number(), msg.frame_len());
+            if let Poll::Ready(Ok(permit)) = Pin::new(&mut room).poll(&mut context) {
+                return permit.post(msg);
+            }
+        }
+        3 => {
+            let mut posting = sender.post_async(msg);
+            if let Poll::Ready(posted) = Pin::new(&mut posting).poll(&mut context) {
+                return posted;
+            }
+            let Some(kept) = posting.into_message() else {
+                unreachable!("it waits, so its message is there");
+            };
+            msg = kept;
+        }
+        _ => {}
+    }
+    // Refused as any other, so that a notice tells of room.
+    sender.post(msg)
 }

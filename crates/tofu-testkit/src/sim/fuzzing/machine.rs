@@ -98,6 +98,9 @@ fn draw_options(input: &mut Input<'_>) -> Options {
         .pending_handshakes(input.one_of(&[64, 1, 2]))
         .channels(input.one_of(&[100, 2, 4]))
         .linger_drain(input.one_of(&[1 << 20, 10, 1000]));
+    let ahead = (options.send_budget == 500).then_some(100);
+    let mut options = options;
+    options.send_budget_ahead = ahead;
     let mut timeout = |usual: Duration| input.one_of(&[usual, Duration::from_millis(1500)]);
     let usual = Options::default();
     options
