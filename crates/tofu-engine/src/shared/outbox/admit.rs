@@ -37,6 +37,8 @@ impl Outbox {
         if self.phase == Phase::Vacant {
             return Err(PostErrorKind::InvalidChannelNumber);
         }
+        // Before the group: the number may have another one by now.
+        let has_room = self.has_reserved(frame_len, when_full)?;
         if self.group != Some(group) {
             return Err(PostErrorKind::InvalidChannelGroup);
         }
@@ -45,7 +47,7 @@ impl Outbox {
         if self.phase != Phase::Open {
             return Err(PostErrorKind::ChannelClosed);
         }
-        if self.has_reserved(frame_len, when_full)? {
+        if has_room {
             return Ok(());
         }
         if op_code != OpCode::ByeSignal && self.is_full(frame_len, limits) {
@@ -162,6 +164,26 @@ mod tests {
             room.waiters,
             "it would be admitted, yet is not told: {room:?}"
         );
+    }
+
+    #[test]
+    fn room_of_an_earlier_life_is_gone_whoever_has_the_number_now() {
+        let options = Options::default();
+        let budget = SendBudget::new(&options);
+        let limits = (&options, &budget);
+        let mut outbox = Outbox::default();
+        let number = ChannelNumber::new(2);
+        outbox.open(Role::Initiator, GroupId(1), None);
+        let room = outbox.reserve(number, 10, GroupId(1), limits).unwrap();
+        let (_, drawn) = outbox.close();
+        budget.release(drawn);
+        outbox.open(Role::Initiator, GroupId(2), None);
+        let when_full = WhenFull::Reserved(room);
+        let frame = (number, OpCode::Signal, 10);
+        let posted = outbox.admit_frame(frame, GroupId(1), limits, when_full);
+        assert_eq!(posted, Err(PostErrorKind::ChannelClosed));
+        assert_eq!(outbox.give_room_back(room, &budget), None);
+        assert_eq!((outbox.drawn(), budget.queued()), (0, 0));
     }
 
     #[test]
