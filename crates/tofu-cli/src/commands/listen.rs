@@ -20,7 +20,8 @@ const EXAMPLES: &str = "\
 The first line on standard error is \"listening on ADDRESS\", with the port that the system chose
 if the one given was 0. Standard output has the messages alone; without --json, --hex or --raw
 they are for people, and at most 1024 bytes of a body are shown. Hello and Bye are always answered,
-and not counted by --count.
+and not counted by --count. A peer that does not take the answers of --echo keeps the others
+waiting, for a minute at most; then its connection is closed.
 
 Examples:
   tofu listen 'uds|jobs.sock' --json --count 2 &
