@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -104,7 +105,7 @@ impl Fleet {
         if let Some(plant) = self.plant.filter(|_| self.lives == 1) {
             arguments.push(format!("--plant={}", format!("{plant:?}").to_lowercase()));
         }
-        let child = Child::start(&arguments)?;
+        let child = Child::start_by(member_command()?, &arguments)?;
         let places = child.expect("ready", LIMIT)?;
         let node = &mut self.nodes[index];
         node.life = self.lives;
@@ -325,4 +326,13 @@ impl Fleet {
         let count = self.nodes.len() - first;
         first + usize::try_from(random.below(count as u64)).unwrap_or_default()
     }
+}
+
+/// This program, with one arena for all of its threads: as it comes, glibc's allocator gives each its
+/// own, and what one thread frees is of no use to another. That looks like a slow leak.
+fn member_command() -> Result<Command> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let mut command = Command::new(program);
+    command.env("MALLOC_ARENA_MAX", "1");
+    Ok(command)
 }
