@@ -3,6 +3,7 @@
 //! What `send`, `ping` and `perf` have in common. It receives for them, answers the peer's goodbye,
 //! and gives them [`Event`]s; what is sent when is theirs to decide.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use tofu::addr::Endpoint;
@@ -23,6 +24,9 @@ const OVERTIME: u32 = 1000;
 /// How long a farewell may take that nobody waits for any more.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The id of every greeting.
+const HELLO_ID: u64 = 1;
+
 /// A connection, with the engine that it lives in.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -31,8 +35,9 @@ pub(crate) struct Session {
     interrupt: Interrupt,
     address: Endpoint,
     channel: ChannelNumber,
-    /// The same for every attempt, so that ids tell nothing of how many there were.
-    hello_id: MessageId,
+    /// The id of the next message. Every greeting has the first, so that ids tell nothing of how many
+    /// attempts there were.
+    next_id: Cell<u64>,
     /// How many messages were taken since the last wait was over.
     overtime: u32,
     /// Its last word has come.
@@ -65,7 +70,7 @@ impl Session {
             interrupt,
             address: arguments.address.clone(),
             channel: ChannelNumber::UNASSIGNED,
-            hello_id: MessageId::UNASSIGNED,
+            next_id: Cell::new(HELLO_ID + 1),
             overtime: 0,
             is_closed: false,
         };
@@ -98,7 +103,11 @@ impl Session {
 
     /// Posts a message and returns its id. Where the queue is full, or the connection has ended
     /// (which [`next`](Self::next) will tell), the message comes back.
-    pub(crate) fn post(&self, message: Msg) -> Outcome<Result<MessageId, Msg>> {
+    pub(crate) fn post(&self, mut message: Msg) -> Outcome<Result<MessageId, Msg>> {
+        if !message.message_id().is_assigned() {
+            let id = self.next_id.replace(self.next_id.get() + 1);
+            message.set_message_id(MessageId::new(id));
+        }
         match self.group.post(message) {
             Ok(header) => Ok(Ok(header.message_id)),
             Err(refused) => match refused.kind() {
@@ -212,9 +221,8 @@ impl Session {
             .format(&mut hello)
             .map_err(malformed)?;
         let refused = |error: PostError| Failure::new(ExitStatus::Failure, error.to_string());
-        hello.set_message_id(self.hello_id);
-        let posted = self.group.post(hello).map_err(refused)?;
-        (self.channel, self.hello_id) = (posted.channel_number, posted.message_id);
+        hello.set_message_id(MessageId::new(HELLO_ID));
+        self.channel = self.group.post(hello).map_err(refused)?.channel_number;
         // The engine's limits end the wait.
         while let Some(message) = self.group.wait_receive(Duration::MAX)? {
             if self.is_interrupted() {
