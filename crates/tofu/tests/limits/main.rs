@@ -48,13 +48,16 @@ const SOURCES: [&str; 14] = [
     include_str!("write_stall.rs"),
 ];
 
+/// A field that the simulator alone has; it is there when everything is built at once.
+const OF_THE_SIMULATOR: &str = "send_budget_ahead";
+
 #[test]
 fn every_option_has_a_test_of_its_name() {
     let options = format!("{:#?}", tofu::prelude::Options::default());
     let fields = options
         .lines()
         .filter_map(|line| line.strip_prefix("    ")?.split_once(':'))
-        .filter(|(name, _)| !name.starts_with(' '));
+        .filter(|(name, _)| !name.starts_with(' ') && *name != OF_THE_SIMULATOR);
     let mut names = 0;
     for (name, _) in fields {
         names += 1;
