@@ -172,7 +172,8 @@ impl Fleet {
             }
             let node = &mut self.nodes[index];
             if let Some(pid) = node.pid() {
-                node.memory.sample(|| resident_bytes(pid).ok());
+                node.resident.sample(|| resident_bytes(pid).ok());
+                node.heap.sample(|| node.in_use);
             }
         }
         if Instant::now() >= self.next_beat {
@@ -206,10 +207,7 @@ impl Fleet {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let outcome = match word {
             "closed" => self.hear_end(rest),
-            "beat" => rest.split(' ').next().map_or(Ok(()), |own| {
-                self.nodes[index].channels = own.parse()?;
-                Ok(())
-            }),
+            "beat" => self.nodes[index].hear_beat(rest),
             "calm" => {
                 self.nodes[index].is_calm = true;
                 Ok(())

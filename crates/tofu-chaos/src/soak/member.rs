@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tofu::prelude::Endpoint;
 
@@ -28,7 +28,11 @@ pub(super) struct Node {
     /// Descriptors and threads before the first channel, and behind the last.
     pub(super) before: Holdings,
     pub(super) after: Holdings,
-    pub(super) memory: Memory,
+    /// What the process holds, and the part of it that the program has in use.
+    pub(super) resident: Memory,
+    pub(super) heap: Memory,
+    /// Bytes in use by its last word on that.
+    pub(super) in_use: Option<u64>,
 }
 
 /// What a process holds.
@@ -76,8 +80,20 @@ impl Node {
             is_calm: false,
             before: Holdings::default(),
             after: Holdings::default(),
-            memory: Memory::new(),
+            resident: Memory::new(),
+            heap: Memory::new(),
+            in_use: None,
         }
+    }
+
+    /// Its channels, those of both sides, and the bytes that it has in use.
+    pub(super) fn hear_beat(&mut self, rest: &str) -> Result<()> {
+        let mut words = rest.split(' ');
+        let mut next = || words.next().context("a beat with too few words");
+        self.channels = next()?.parse()?;
+        next()?;
+        self.in_use = Some(next()?.parse()?);
+        Ok(())
     }
 
     /// It lives from the beginning to the end.

@@ -9,7 +9,7 @@ const MOST: usize = 512;
 /// The part of the run in which memory may still grow: pools fill, the fleet gets to know its faults.
 const WARM_UP: f64 = 0.25;
 
-/// Resident memory over time.
+/// Memory over time.
 #[derive(Debug)]
 pub(super) struct Memory {
     start: Instant,

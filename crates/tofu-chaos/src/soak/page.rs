@@ -37,9 +37,11 @@ impl Page<'_> {
             findings.push("nothing was delivered or confirmed".to_owned());
         }
         for (place, node) in self.residents() {
-            let slope = node.memory.slope();
+            let slope = node.heap.slope();
             if self.took >= JUDGED_FROM && slope > SLOPE {
-                findings.push(format!("node {place} grows by {slope:.2} MiB in 10 min"));
+                findings.push(format!(
+                    "node {place} uses {slope:.2} MiB more every 10 min"
+                ));
             }
         }
         findings
@@ -76,11 +78,17 @@ impl Page<'_> {
 
     fn write_holdings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, node) in self.residents() {
-            let (first, last, most) = node.memory.figures();
+            for (what, memory) in [("in use", &node.heap), ("held", &node.resident)] {
+                let (first, last, most) = memory.figures();
+                writeln!(
+                    f,
+                    "node {place}      {what}: {first:.1} MiB at first, {last:.1} at last, {most:.1} at most, slope {:+.2} MiB in 10 min",
+                    memory.slope(),
+                )?;
+            }
             writeln!(
                 f,
-                "node {place}      {first:.1} MiB at first, {last:.1} at last, {most:.1} at most, slope {:+.2} MiB in 10 min; descriptors {} -> {}, threads {} -> {}",
-                node.memory.slope(),
+                "node {place}      descriptors {} -> {}, threads {} -> {}",
                 node.before.descriptors,
                 node.after.descriptors,
                 node.before.threads,

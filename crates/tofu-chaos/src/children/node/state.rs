@@ -161,7 +161,8 @@ impl Node {
         }
         if Instant::now() >= self.next_beat {
             self.next_beat = Instant::now() + BEAT;
-            println!("beat {} {}", self.own(), self.hearings.len());
+            let in_use = crate::ALLOCATOR.allocated();
+            println!("beat {} {} {in_use}", self.own(), self.hearings.len());
         }
         Ok(())
     }
