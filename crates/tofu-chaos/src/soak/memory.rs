@@ -1,5 +1,5 @@
 //! How a process's memory develops: samples, and the slope that is the median of all slopes between
-//! two of them, which a few outliers do not move.
+//! the least of a while and that of a later one, which neither bursts nor outliers move.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,9 @@ const MOST: usize = 512;
 
 /// The part of the run in which memory may still grow: pools fill, the fleet gets to know its faults.
 const WARM_UP: f64 = 0.25;
+
+/// So many times the least of a while is looked at.
+const WINDOWS: usize = 12;
 
 /// Memory over time.
 #[derive(Debug)]
@@ -61,11 +64,15 @@ impl Memory {
     /// MiB in ten minutes, once it is warm.
     pub(super) fn slope(&self) -> f64 {
         let end = self.samples.last().map_or(0.0, |(time, _)| *time);
-        let warm: Vec<_> = self
-            .samples
-            .iter()
-            .filter(|(time, _)| *time >= end * WARM_UP)
-            .collect();
+        let samples = self.samples.iter().copied();
+        let warm: Vec<_> = samples.filter(|(time, _)| *time >= end * WARM_UP).collect();
+        // What a burst takes is given back, what leaks is not: it raises even the least.
+        let of_window = warm.len().div_ceil(WINDOWS).max(1);
+        let least = |window: &[(f64, f64)]| {
+            let least = window.iter().copied();
+            least.min_by(|one, other| one.1.total_cmp(&other.1))
+        };
+        let warm: Vec<_> = warm.chunks(of_window).filter_map(least).collect();
         let mut slopes = Vec::new();
         for (index, (time, size)) in warm.iter().enumerate() {
             for (later, larger) in &warm[index + 1..] {
@@ -100,5 +107,20 @@ mod tests {
         assert_eq!(memory.figures().2, 500.0);
         memory.samples.clear();
         assert_eq!(memory.slope(), 0.0);
+    }
+
+    #[test]
+    fn bursts_that_grow_are_no_leak_and_a_leak_beneath_them_is_one() {
+        let mut memory = Memory::new();
+        let bursts = |leak: f64| {
+            let minutes = (0..200).map(|at| f64::from(at) / 10.0);
+            minutes
+                .map(|minute| (minute, 5.0 + minute * leak + minute * (minute * 10.0 % 5.0)))
+                .collect()
+        };
+        memory.samples = bursts(0.0);
+        assert!(memory.slope().abs() < 0.1, "{}", memory.slope());
+        memory.samples = bursts(0.2);
+        assert!((memory.slope() - 2.0).abs() < 0.2, "{}", memory.slope());
     }
 }
