@@ -155,3 +155,72 @@ impl Hearing {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::talk::Spoken;
+    use super::*;
+    use crate::kit::books::PostedBook;
+    use crate::kit::side::{Side, Transport, connected_pair};
+    use tofu_testkit::TempUdsPath;
+
+    /// Posts until nothing is taken any more: the peer does not receive.
+    fn fill(here: &mut Side, talk: &Talk, book: &PostedBook) {
+        loop {
+            let message = here.engine.message().unwrap();
+            let spoken = talk.speak(&here.group.poster(), book, message, 60_000, None);
+            match spoken.unwrap() {
+                Spoken::Accepted => {}
+                Spoken::Full if here.group.wait_receive(PATIENCE).unwrap().is_none() => return,
+                Spoken::Full => {}
+                Spoken::Over => panic!("the channel has ended"),
+            }
+        }
+    }
+
+    /// How long a queue stays full before it counts as stuck.
+    const PATIENCE: Duration = Duration::from_millis(200);
+
+    /// A connection that ends while much is queued: what the end says, and the node's verdict on it.
+    fn ends_with_a_full_queue(plant: Option<Plant>) -> Result<Option<String>> {
+        let folder = TempUdsPath::new()?;
+        let folder = folder.parent().context("a path without folder")?;
+        let posted = PostedBook::create(folder, 1)?;
+        let mut taken = TakenBook::create(folder, 1)?;
+        let pair = connected_pair(Transport::Uds, Options::default());
+        let (mut here, channel, _there, _, _listening) = pair?;
+        let talk = Arc::new(Talk::new(channel, posted.stream()?, true));
+        talk.count_hello();
+        talk.open();
+        let mut hearing = Hearing::new(Arc::clone(&talk));
+        hearing.count(); // the answer to the Hello
+        fill(&mut here, &talk, &posted);
+        let bye = here.message(OpCode::ByeSignal, channel)?;
+        assert_eq!(talk.say(&here.group.poster(), bye)?, Spoken::Accepted);
+        loop {
+            match Incoming::from(here.next()?) {
+                Incoming::Engine(Notice::Returned, message) => {
+                    hearing.take_back(&message, &Planted::new(plant))?;
+                }
+                Incoming::Engine(Notice::ChannelClosed(info), _) => {
+                    assert!(info.messages_sent < talk.accepted(), "nothing came back");
+                    return hearing.close(&info, &mut taken);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_returned_message_that_goes_unnoticed_is_found() {
+        let line = ends_with_a_full_queue(None).unwrap();
+        assert!(line.unwrap().starts_with("closed "));
+        let complaint = ends_with_a_full_queue(Some(Plant::Forgotten)).unwrap_err();
+        assert!(
+            complaint.to_string().contains(" 0 came back"),
+            "{complaint}"
+        );
+    }
+}
