@@ -107,7 +107,7 @@ pub(crate) enum Sent {
 }
 
 /// One conversation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Conversation {
     role: Role,
     state: State,
@@ -262,6 +262,15 @@ impl Conversation {
             Sent::Nothing
         }
     }
+}
+
+/// Whether [`sent`](Conversation::sent) is to hear of such a frame by itself.
+#[inline]
+pub(crate) fn moves_when_sent(op_code: OpCode) -> bool {
+    matches!(
+        op_code,
+        OpCode::HelloRequest | OpCode::ByeRequest | OpCode::ByeResponse
+    )
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::conversation::{Sent, State};
 use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
-use crate::core::segments::SentFrame;
+use crate::core::segments::SentFrames;
 use crate::core::transport::{Stream, Transport};
 use crate::msg::Report;
 use crate::shared::outbox::Outbox;
@@ -107,12 +107,12 @@ impl<T: Transport> Channel<T> {
         self.account.bytes_unconfirmed += count as u64;
         desk.shared.counters.bytes_sent.add(count as u64);
         let (conversation, account) = (&mut self.conversation, &mut self.account);
-        let sent = |frame: SentFrame| {
-            tally.messages += 1;
-            tally.bytes += frame.frame_len;
-            account.messages_sent += 1;
-            account.last_id_sent = Some(frame.message_id);
-            match conversation.sent(frame.op_code) {
+        let sent = |frames: SentFrames| {
+            tally.messages += frames.count;
+            tally.bytes += frames.len;
+            account.messages_sent += frames.count as u64;
+            account.last_id_sent = Some(frames.message_id);
+            match conversation.sent(frames.op_code) {
                 Sent::Nothing => {}
                 event => tally.event = Some(event),
             }

@@ -8,7 +8,7 @@ use std::io::IoSlice;
 
 use tofu_msg::{BinaryHeader, FrameRef, Message, Parse};
 
-use crate::core::segments::{Segment, Segments, SentFrame};
+use crate::core::segments::{Chunk, Segment, Segments, SentFrames};
 use crate::msg::Msg;
 
 /// Small frames are gathered in chunks of about this size.
@@ -59,15 +59,18 @@ impl Outgoing {
     ) {
         let len = header.frame_len();
         let fits = matches!(self.segments.back(),
-            Some(Segment::Chunk(chunk)) if chunk.len() + len <= CHUNK_LEN);
+            Some(Segment::Chunk(chunk)) if chunk.has_room(len, CHUNK_LEN));
         if !fits {
-            self.segments.push_back(Segment::Chunk(fresh()));
+            let chunk = Chunk::new(fresh());
+            self.segments.push_back(Segment::Chunk(chunk));
         }
         if let Some(Segment::Chunk(chunk)) = self.segments.back_mut() {
-            make_room(chunk, len);
-            chunk.extend_from_slice(&header.encode());
-            chunk.extend_from_slice(message.text_headers().as_bytes());
-            chunk.extend_from_slice(message.body().as_bytes());
+            chunk.note(header.op_code);
+            let bytes = &mut chunk.bytes;
+            make_room(bytes, len);
+            bytes.extend_from_slice(&header.encode());
+            bytes.extend_from_slice(message.text_headers().as_bytes());
+            bytes.extend_from_slice(message.body().as_bytes());
         }
         self.messages += 1;
         self.bytes += len;
@@ -92,30 +95,24 @@ impl Outgoing {
     }
 
     /// Bytes from what is written up to the end of the first `messages` frames that are not. Looks
-    /// at each of them only where there are more.
+    /// at single frames only in the chunk in which that is.
     pub(crate) fn stretch(&self, messages: usize) -> usize {
-        let unwritten = self.bytes - (self.written - self.frame_start);
-        if messages >= self.messages {
-            return unwritten;
-        }
         let mut left = messages;
         let mut offset = self.frame_start;
         let mut end = 0;
         for segment in self.segments.iter() {
-            while left > 0 && offset < segment.len() {
-                let Some(frame) = segment.frame_at(offset) else {
-                    break;
-                };
-                offset += frame.frame_len;
-                left -= 1;
+            if segment.left() > left {
+                while let (true, Some(frame)) = (left > 0, segment.frame_at(offset)) {
+                    offset += frame.len;
+                    left -= 1;
+                }
+                return (end + offset).saturating_sub(self.written);
             }
-            if left == 0 {
-                return (end + offset) - self.written;
-            }
+            left -= segment.left();
             end += segment.len();
             offset = 0;
         }
-        unwritten
+        end - self.written
     }
 
     /// Collects what is to be written next, at most `limit` bytes, as slices for one vectored
@@ -126,7 +123,7 @@ impl Outgoing {
         let mut skip = self.written;
         for segment in self.segments.iter() {
             let parts: [&[u8]; 3] = match segment {
-                Segment::Chunk(bytes) => [bytes, &[], &[]],
+                Segment::Chunk(chunk) => [&chunk.bytes, &[], &[]],
                 Segment::Large { header, message } => [
                     header,
                     message.text_headers().as_bytes(),
@@ -152,36 +149,30 @@ impl Outgoing {
         used
     }
 
-    /// The kernel has taken `count` bytes more. Calls `sent` for every frame that is now wholly
-    /// written and `done` with every chunk buffer that is no longer needed.
+    /// The kernel has taken `count` bytes more. Calls `sent` for the frames that are now wholly
+    /// written, and `done` with every chunk buffer that is no longer needed.
     pub(crate) fn advance(
         &mut self,
         count: usize,
-        mut sent: impl FnMut(SentFrame),
+        mut sent: impl FnMut(SentFrames),
         mut done: impl FnMut(Vec<u8>),
     ) {
         self.written += count;
-        while let Some(segment) = self.segments.front() {
+        while let Some(segment) = self.segments.front_mut() {
             let len = segment.len();
             while self.frame_start < len {
-                let Some(frame) = segment.frame_at(self.frame_start) else {
-                    break;
-                };
-                if self.frame_start + frame.frame_len > self.written {
+                let Some(frames) = segment.take_sent(self.frame_start, self.written) else {
                     return;
-                }
-                self.frame_start += frame.frame_len;
-                self.messages -= 1;
-                self.bytes -= frame.frame_len;
-                sent(frame);
-            }
-            if self.written < len {
-                return;
+                };
+                self.frame_start += frames.len;
+                self.messages -= frames.count;
+                self.bytes -= frames.len;
+                sent(frames);
             }
             self.written -= len;
             self.frame_start = 0;
-            if let Some(Segment::Chunk(buffer)) = self.segments.pop_front() {
-                done(buffer);
+            if let Some(Segment::Chunk(chunk)) = self.segments.pop_front() {
+                done(chunk.bytes);
             }
         }
     }
@@ -191,7 +182,8 @@ impl Outgoing {
         let mut offset = self.frame_start;
         for segment in std::mem::take(self).segments.into_all() {
             match segment {
-                Segment::Chunk(bytes) => {
+                Segment::Chunk(chunk) => {
+                    let bytes = chunk.bytes;
                     let mut rest = &bytes[offset.min(bytes.len())..];
                     while let Ok(Parse::Complete(frame)) = FrameRef::parse(rest) {
                         rest = &rest[frame.frame_len()..];
@@ -237,11 +229,12 @@ mod tests {
         message
     }
 
-    /// Three small frames, a large one, and a small one behind it.
+    /// Three small frames, a large one, and small ones behind it, one of which is a ByeRequest.
     fn sample() -> (Outgoing, Vec<Message>, Vec<u8>) {
-        let messages: Vec<Message> = [(1, 0), (2, 5), (3, 1), (4, 90), (5, 2)]
-            .map(|(id, len)| message(id, len))
-            .into();
+        let lengths = [(1, 0), (2, 5), (3, 1), (4, 90), (5, 2), (6, 0), (7, 3)];
+        let mut messages = lengths.map(|(id, len)| message(id, len));
+        messages[5].set_op_code(OpCode::ByeRequest);
+        let messages = Vec::from(messages);
         let mut outgoing = Outgoing::default();
         let mut stream = Vec::new();
         for message in &messages {
@@ -271,23 +264,38 @@ mod tests {
         for cut in 0..=len {
             for first in 0..=cut {
                 let (mut outgoing, messages, stream) = sample();
-                let mut sent = Vec::new();
+                let (mut sent, mut sent_len) = (0, 0);
+                let mut account = |frames: SentFrames| {
+                    (sent, sent_len) = (sent + frames.count, sent_len + frames.len);
+                    let last = &messages[sent - 1];
+                    assert_eq!(frames.message_id, last.message_id(), "the last of them");
+                    assert_eq!(frames.op_code, last.op_code());
+                };
                 for part in [first, cut - first] {
-                    outgoing.advance(part, |header| sent.push(header.message_id), |_| {});
+                    outgoing.advance(part, &mut account, |_| {});
                 }
                 assert_eq!(gathered(&outgoing), stream[cut..]);
                 let left = outgoing.messages();
+                assert_eq!(outgoing.bytes(), stream.len() - sent_len);
                 let mut back = Vec::new();
                 outgoing.drain_unsent(|msg| back.push(msg));
-                assert_eq!(sent.len() + back.len(), messages.len(), "cut at {cut}");
+                assert_eq!(sent + back.len(), messages.len(), "cut at {cut}");
                 assert_eq!(left, back.len());
-                for (msg, original) in back.iter().zip(&messages[sent.len()..]) {
+                for (msg, original) in back.iter().zip(&messages[sent..]) {
                     assert_eq!(msg.message_id(), original.message_id());
                     assert_eq!(msg.body().as_bytes(), original.body().as_bytes());
                 }
                 assert!(outgoing.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn only_frames_that_move_no_conversation_are_told_together() {
+        let (mut outgoing, _, stream) = sample();
+        let mut told = Vec::new();
+        outgoing.advance(stream.len(), |frames| told.push(frames.count), |_| {});
+        assert_eq!(told, [3, 1, 1, 1, 1]);
     }
 
     #[test]
@@ -306,7 +314,7 @@ mod tests {
         first.append(&mut second);
         assert!(second.is_empty());
         assert_eq!(gathered(&first), [stream.clone(), stream].concat());
-        assert_eq!(first.messages(), 10);
+        assert_eq!(first.messages(), 14);
     }
 
     #[test]

@@ -7,21 +7,24 @@ use std::collections::VecDeque;
 
 use tofu_msg::{HEADER_LEN, MessageId, OpCode, RawHeader};
 
+use crate::core::conversation::moves_when_sent;
 use crate::msg::Msg;
 
-/// What is to be known of a frame that is sent.
+/// What is to be known of frames that are sent: of one, or of several that move no conversation.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SentFrame {
+pub(crate) struct SentFrames {
+    pub(crate) count: usize,
+    /// Of all together.
+    pub(crate) len: usize,
+    /// Of the last of them.
     pub(crate) op_code: OpCode,
     pub(crate) message_id: MessageId,
-    pub(crate) frame_len: usize,
 }
 
 /// A stretch of the outgoing stream.
 #[derive(Debug)]
 pub(super) enum Segment {
-    /// Whole frames, back to back.
-    Chunk(Vec<u8>),
+    Chunk(Chunk),
     /// One large message: its header, and the message that holds the rest.
     Large {
         header: [u8; HEADER_LEN],
@@ -29,31 +32,111 @@ pub(super) enum Segment {
     },
 }
 
+/// Whole small frames, back to back, and what spares a walk through them.
+///
+/// Invariant: `left` counts the frames that are not known to be sent; the last begins at `last`.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    left: usize,
+    last: usize,
+    /// No frame in it moves the conversation when it is sent.
+    is_plain: bool,
+}
+
+impl Chunk {
+    /// A chunk of no frames in an empty buffer.
+    pub(super) fn new(buffer: Vec<u8>) -> Chunk {
+        debug_assert!(buffer.is_empty());
+        Chunk {
+            bytes: buffer,
+            left: 0,
+            last: 0,
+            is_plain: true,
+        }
+    }
+
+    /// Whether a frame of that length fits behind the others.
+    #[inline]
+    pub(super) fn has_room(&self, frame_len: usize, limit: usize) -> bool {
+        self.bytes.len() + frame_len <= limit
+    }
+
+    /// A frame is about to be appended.
+    #[inline]
+    pub(super) fn note(&mut self, op_code: OpCode) {
+        self.left += 1;
+        self.last = self.bytes.len();
+        self.is_plain &= !moves_when_sent(op_code);
+    }
+
+    /// All frames from `start` on are sent.
+    fn take_rest(&mut self, start: usize) -> Option<SentFrames> {
+        let last = frame(&self.bytes, self.last)?;
+        Some(SentFrames {
+            count: std::mem::take(&mut self.left),
+            len: self.bytes.len() - start,
+            ..last
+        })
+    }
+}
+
+/// The frame that begins at `offset`.
+#[inline]
+fn frame(bytes: &[u8], offset: usize) -> Option<SentFrames> {
+    let header = RawHeader::new(*bytes.get(offset..)?.first_chunk::<HEADER_LEN>()?);
+    let payload_len = usize::from(header.text_headers_len()) + usize::from(header.body_len());
+    Some(SentFrames {
+        count: 1,
+        len: HEADER_LEN + payload_len,
+        op_code: OpCode::from_u8(header.flags() & RawHeader::OP_CODE_MASK)?,
+        message_id: MessageId::new(header.message_id()),
+    })
+}
+
 impl Segment {
     #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
-            Segment::Chunk(bytes) => bytes.len(),
+            Segment::Chunk(chunk) => chunk.bytes.len(),
             Segment::Large { message, .. } => {
                 HEADER_LEN + message.text_headers().len() + message.body().len()
             }
         }
     }
 
+    /// Frames that are not known to be sent.
+    pub(super) fn left(&self) -> usize {
+        match self {
+            Segment::Chunk(chunk) => chunk.left,
+            Segment::Large { .. } => 1,
+        }
+    }
+
     /// The frame that begins at `offset`.
     #[inline]
-    pub(super) fn frame_at(&self, offset: usize) -> Option<SentFrame> {
-        let header = match self {
-            Segment::Chunk(bytes) => bytes.get(offset..)?.first_chunk::<HEADER_LEN>()?,
-            Segment::Large { header, .. } => header,
-        };
-        let header = RawHeader::new(*header);
-        let payload_len = usize::from(header.text_headers_len()) + usize::from(header.body_len());
-        Some(SentFrame {
-            op_code: OpCode::from_u8(header.flags() & RawHeader::OP_CODE_MASK)?,
-            message_id: MessageId::new(header.message_id()),
-            frame_len: HEADER_LEN + payload_len,
-        })
+    pub(super) fn frame_at(&self, offset: usize) -> Option<SentFrames> {
+        match self {
+            Segment::Chunk(chunk) => frame(&chunk.bytes, offset),
+            Segment::Large { header, .. } => frame(header, offset),
+        }
+    }
+
+    /// Of the frames from `start` on, one that is sent when all before `end` is; or several, where
+    /// no single one matters.
+    pub(super) fn take_sent(&mut self, start: usize, end: usize) -> Option<SentFrames> {
+        let is_whole = self.len() <= end;
+        match self {
+            Segment::Chunk(chunk) if is_whole && chunk.is_plain => chunk.take_rest(start),
+            Segment::Chunk(chunk) => {
+                let frame = frame(&chunk.bytes, start)?;
+                let is_sent = start + frame.len <= end;
+                chunk.left -= usize::from(is_sent);
+                is_sent.then_some(frame)
+            }
+            Segment::Large { header, .. } if is_whole => frame(header, start),
+            Segment::Large { .. } => None,
+        }
     }
 }
 
@@ -81,8 +164,8 @@ impl Segments {
         first
     }
 
-    pub(super) fn front(&self) -> Option<&Segment> {
-        self.first.as_ref()
+    pub(super) fn front_mut(&mut self) -> Option<&mut Segment> {
+        self.first.as_mut()
     }
 
     pub(super) fn back(&self) -> Option<&Segment> {

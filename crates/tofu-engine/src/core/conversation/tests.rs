@@ -186,3 +186,15 @@ fn flags_are_read_as_the_whole_header_is() {
         }
     }
 }
+
+#[test]
+fn a_frame_that_need_not_be_told_by_itself_moves_nothing() {
+    for (name, conversation) in situations() {
+        for (op_code, _) in TABLE {
+            let mut after = conversation.clone();
+            let sent = after.sent(op_code);
+            let moved = sent != Sent::Nothing || after != conversation;
+            assert!(!moved || moves_when_sent(op_code), "{name}: {op_code}");
+        }
+    }
+}
