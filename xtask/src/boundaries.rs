@@ -6,6 +6,7 @@
 mod alone;
 mod graph;
 mod helpers;
+mod throwaway;
 
 use std::fs;
 

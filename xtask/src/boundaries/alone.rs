@@ -3,13 +3,13 @@
 //! Called by `boundaries`. It writes a throw-away crate into a temporary folder, with `tofu-msg`
 //! as its only dependency, and runs it: encode, decode, compare.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::throwaway::{Throwaway, dependency_on};
 use crate::deadline::Deadline;
-use crate::{process, workspace};
+use crate::workspace;
 
 const PROGRAM: &str = r#"
 use tofu_msg::{Decoder, Message, MessageId, OpCode};
@@ -33,38 +33,16 @@ fn main() {
 "#;
 
 pub(super) fn run(deadline: Deadline) -> Result<()> {
-    let directory = tempfile::tempdir().context("cannot create a temporary folder")?;
-    write_crate(directory.path())?;
-    let mut command = workspace::cargo();
-    command
-        .current_dir(directory.path())
-        .args(["run", "--quiet"]);
-    command.env(
-        "CARGO_TARGET_DIR",
-        workspace::target_directory().join("boundaries"),
-    );
-    process::run(&mut command, deadline)
+    stranger(workspace::root()).cargo("run", deadline)
 }
 
-fn write_crate(directory: &Path) -> Result<()> {
-    let root = workspace::root();
-    let sources = directory.join("src");
-    fs::create_dir(&sources).context("cannot create src")?;
-    fs::write(sources.join("main.rs"), PROGRAM).context("cannot write main.rs")?;
-    fs::write(directory.join("Cargo.toml"), manifest(root)).context("cannot write Cargo.toml")?;
-    // The versions that the workspace has been tested with, and has already fetched.
-    fs::copy(root.join("Cargo.lock"), directory.join("Cargo.lock"))
-        .context("cannot copy Cargo.lock")?;
-    Ok(())
-}
-
-fn manifest(root: &Path) -> String {
-    let codec = root.join("crates/tofu-msg");
-    format!(
-        "[package]\nname = \"alone\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\ntofu-msg = {{ path = {:?} }}\n",
-        codec.display().to_string()
-    )
+fn stranger(root: &Path) -> Throwaway {
+    Throwaway {
+        name: "alone",
+        file: "main.rs",
+        source: PROGRAM.to_owned(),
+        dependencies: dependency_on(root, "tofu-msg"),
+    }
 }
 
 #[cfg(test)]
@@ -72,13 +50,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_manifest_names_one_dependency_by_its_path() {
-        let text = manifest(Path::new("/some/where"));
-        let (_, dependencies) = text.split_once("[dependencies]\n").unwrap();
-        assert_eq!(
-            dependencies,
-            "tofu-msg = { path = \"/some/where/crates/tofu-msg\" }\n"
-        );
-        assert!(text.contains("[workspace]\n"));
+    fn the_program_depends_on_the_message_crate_and_nothing_else() {
+        let stranger = stranger(Path::new("/some/where"));
+        let message = "tofu-msg = { path = \"/some/where/crates/tofu-msg\" }\n";
+        assert_eq!(stranger.dependencies, message);
     }
 }

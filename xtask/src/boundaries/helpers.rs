@@ -9,9 +9,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::throwaway::{Throwaway, dependency_on};
 use crate::deadline::Deadline;
 use crate::names::names;
-use crate::{process, source, workspace};
+use crate::{source, workspace};
 
 /// The helpers, and the crate root that says what is public.
 const FOLDER: &str = "crates/tofu-chnls/src/helpers";
@@ -92,43 +93,20 @@ fn fault(path: &str, depth: usize, public: &[String]) -> Option<String> {
 
 /// Checks the helpers as a part of a crate that is not tofu-chnls.
 pub(super) fn build_outside(deadline: Deadline) -> Result<()> {
-    let directory = tempfile::tempdir().context("cannot create a temporary folder")?;
-    write_crate(directory.path())?;
-    let mut command = workspace::cargo();
-    command
-        .current_dir(directory.path())
-        .args(["check", "--quiet"]);
-    command.env(
-        "CARGO_TARGET_DIR",
-        workspace::target_directory().join("boundaries"),
-    );
-    process::run(&mut command, deadline)
+    outside(workspace::root()).cargo("check", deadline)
 }
 
-fn write_crate(directory: &Path) -> Result<()> {
-    let root = workspace::root();
-    let sources = directory.join("src");
-    fs::create_dir(&sources).context("cannot create src")?;
+/// It depends on everything that tofu-chnls itself depends on, but for the engine.
+fn outside(root: &Path) -> Throwaway {
     let helpers = root.join(FOLDER).join("mod.rs").display().to_string();
-    let program = format!("pub use tofu_chnls::*;\n\n#[path = {helpers:?}]\npub mod helpers;\n");
-    fs::write(sources.join("lib.rs"), program).context("cannot write lib.rs")?;
-    fs::write(directory.join("Cargo.toml"), manifest(root)).context("cannot write Cargo.toml")?;
-    // The versions that the workspace has been tested with, and has already fetched.
-    fs::copy(root.join("Cargo.lock"), directory.join("Cargo.lock"))
-        .context("cannot copy Cargo.lock")?;
-    Ok(())
-}
-
-/// Everything that tofu-chnls itself depends on, but for the engine.
-fn manifest(root: &Path) -> String {
-    let mut manifest = "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-                        [workspace]\n\n[dependencies]\nthiserror = \"*\"\nparking_lot = \"*\"\n"
-        .to_owned();
-    for layer in ["tofu-msg", "tofu-addr", "tofu-chnls"] {
-        let path = root.join("crates").join(layer).display().to_string();
-        manifest.push_str(&format!("{layer} = {{ path = {path:?} }}\n"));
+    let layers = ["tofu-msg", "tofu-addr", "tofu-chnls"];
+    let others = "thiserror = \"*\"\nparking_lot = \"*\"\n";
+    Throwaway {
+        name: "outside",
+        file: "lib.rs",
+        source: format!("pub use tofu_chnls::*;\n\n#[path = {helpers:?}]\npub mod helpers;\n"),
+        dependencies: others.to_owned() + &layers.map(|layer| dependency_on(root, layer)).concat(),
     }
-    manifest
 }
 
 #[cfg(test)]
@@ -198,8 +176,9 @@ mod tests {
 
     #[test]
     fn the_crate_outside_does_not_know_the_engine() {
-        let manifest = manifest(Path::new("/some/where"));
-        assert!(manifest.contains("tofu-chnls = { path = \"/some/where/crates/tofu-chnls\" }\n"));
-        assert!(!manifest.contains("tofu-engine"));
+        let dependencies = outside(Path::new("/some/where")).dependencies;
+        let chnls = "tofu-chnls = { path = \"/some/where/crates/tofu-chnls\" }\n";
+        assert!(dependencies.contains(chnls));
+        assert!(!dependencies.contains("tofu-engine"));
     }
 }

@@ -30,36 +30,43 @@ const SERVE_AT: &str = "TOFU_HELPERS_SERVE_AT";
 #[test]
 fn a_server_on_tcp_is_killed_twenty_times() {
     let port = free_tcp_port().unwrap();
-    kill_under_calls(Address::tcp_client("127.0.0.1", port).into_endpoint());
+    kill_under_calls(&Address::tcp_client("127.0.0.1", port).into_endpoint());
 }
 
 #[test]
 fn a_server_on_uds_is_killed_twenty_times() {
     let path = TempUdsPath::new().unwrap();
-    kill_under_calls(Address::uds_client(&path).into_endpoint());
+    kill_under_calls(&Address::uds_client(&path).into_endpoint());
 }
 
-fn kill_under_calls(endpoint: Endpoint) {
+fn kill_under_calls(endpoint: &Endpoint) {
     let seed = seed();
-    let (ledger, stop) = (
-        Arc::new(Ledger::default()),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let client = Client::new(&endpoint, &ledger, seed);
-    let stopping = Arc::clone(&stop);
-    let killer = Arc::clone(&ledger);
-    run_named_tasks(
-        WHOLE,
-        [
-            task("client", move || client.run(&stopping)),
-            task("killer", move || {
-                kill_repeatedly(&endpoint, &killer, seed);
-                stop.store(true, Ordering::Relaxed);
-            }),
-        ],
-    )
-    .unwrap();
+    let place = endpoint.clone();
+    let ledger = call_while(endpoint, seed, move |ledger| {
+        kill_repeatedly(&place, ledger, seed);
+    });
     ledger.reconcile(true);
+}
+
+/// Keeps calls pending while `kills` goes on; what became of them.
+fn call_while(
+    endpoint: &Endpoint,
+    seed: u64,
+    kills: impl FnOnce(&Arc<Ledger>) + Send + 'static,
+) -> Arc<Ledger> {
+    let ledger = Arc::new(Ledger::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let client = Client::new(endpoint, &ledger, seed);
+    let (stopping, of_killer) = (Arc::clone(&stop), Arc::clone(&ledger));
+    let tasks = [
+        task("client", move || client.run(&stopping)),
+        task("killer", move || {
+            kills(&of_killer);
+            stop.store(true, Ordering::Relaxed);
+        }),
+    ];
+    run_named_tasks(WHOLE, tasks).unwrap();
+    ledger
 }
 
 #[test]
@@ -119,29 +126,15 @@ fn a_server_process_is_killed_by_a_signal() {
     let seed = seed();
     let path = TempUdsPath::new().unwrap();
     let endpoint = Address::uds_client(&path).into_endpoint();
-    let (ledger, stop) = (
-        Arc::new(Ledger::default()),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let client = Client::new(&endpoint, &ledger, seed);
-    let stopping = Arc::clone(&stop);
-    let killer = Arc::clone(&ledger);
-    run_named_tasks(
-        WHOLE,
-        [
-            task("client", move || client.run(&stopping)),
-            task("killer", move || {
-                let mut random = Random::new(seed);
-                for _ in 0..5 {
-                    let mut server = Process::start(&endpoint);
-                    killer.wait_answered(killer.answers() + draw(&mut random, 200));
-                    server.kill();
-                }
-                stop.store(true, Ordering::Relaxed);
-            }),
-        ],
-    )
-    .unwrap();
+    let place = endpoint.clone();
+    let ledger = call_while(&endpoint, seed, move |ledger| {
+        let mut random = Random::new(seed);
+        for _ in 0..5 {
+            let mut server = Process::start(&place);
+            ledger.wait_answered(ledger.answers() + draw(&mut random, 200));
+            server.kill();
+        }
+    });
     ledger.reconcile(false);
 }
 
