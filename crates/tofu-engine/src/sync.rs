@@ -1,15 +1,20 @@
 //! The one place from which this crate takes locks, condition variables and atomics.
 //!
 //! Everything that two threads share goes through here, so that the model checker can be put in
-//! their place (feature `model`). Nothing else in the crate may name `parking_lot` or `std::sync`.
+//! their place (feature `model`). Nothing else in the crate may name `parking_lot`, `spin` or
+//! `std::sync`.
 
+#[cfg(not(feature = "model"))]
+mod brief;
 #[cfg(feature = "model")]
 mod model;
 
+#[cfg(not(feature = "model"))]
+pub(crate) use brief::BriefMutex;
 #[cfg(feature = "model")]
 pub(crate) use model::{
-    AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering,
-    thread_local,
+    AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Condvar, Mutex, Mutex as BriefMutex, MutexGuard,
+    Ordering, thread_local,
 };
 #[cfg(not(feature = "model"))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};

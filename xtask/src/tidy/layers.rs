@@ -37,7 +37,7 @@ const SYNC: [&str; 2] = [
 ];
 
 /// The names that it stands for.
-const SHARED: [&str; 4] = ["std::sync", "core::sync", "parking_lot", "crossbeam*"];
+const SHARED: [&str; 5] = ["std::sync", "core::sync", "parking_lot", "crossbeam*", "spin"];
 
 pub(super) fn core_without_driver(file: &File) -> Vec<Finding> {
     let rest = file.path.strip_prefix(CORE);

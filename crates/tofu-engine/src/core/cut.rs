@@ -308,9 +308,8 @@ impl<T: Transport> Channel<T> {
             };
             desk.groups.stage_buffer(self.group, frames);
         } else {
-            let shared = Arc::clone(&desk.shared);
             desk.groups
-                .stage_copy(self.group, &desk.scratch[run], walk.count, &shared);
+                .stage_copy(self.group, &desk.scratch[run], walk.count, &desk.shared);
         }
     }
 

@@ -100,8 +100,7 @@ impl<T: Transport> Core<T> {
         self.serve_ready();
         self.run_timers();
         self.resume_waiting();
-        let shared = Arc::clone(&self.desk.shared);
-        self.desk.groups.flush(&shared);
+        self.desk.groups.flush(&self.desk.shared);
         self.finish_shutdown_if_due();
     }
 
@@ -246,8 +245,7 @@ impl<T: Transport> Core<T> {
             };
             self.serve(token);
             if self.desk.groups.is_flush_due() {
-                let shared = Arc::clone(&self.desk.shared);
-                self.desk.groups.flush(&shared);
+                self.desk.groups.flush(&self.desk.shared);
             }
         }
     }

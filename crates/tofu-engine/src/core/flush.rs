@@ -75,7 +75,11 @@ impl<T: Transport> Channel<T> {
         if used > 1 && self.outgoing.is_cut() && planted!(desk.options(), WrongOrderAfterCut) {
             slices.swap(0, 1);
         }
-        match stream.write_vectored(&slices[..used]) {
+        let result = match &slices[..used] {
+            [one] => stream.write(one),
+            several => stream.write_vectored(several),
+        };
+        match result {
             Ok(0) => {
                 mark!(desk, "a write took nothing");
                 let error = io::Error::from(io::ErrorKind::WriteZero);

@@ -10,14 +10,14 @@ use tofu_msg::ChannelNumber;
 
 use crate::error::PostErrorKind;
 use crate::shared::outbox::{Outbox, index};
-use crate::sync::{Mutex, OnceLock};
+use crate::sync::{BriefMutex, Mutex, OnceLock};
 
 const PAGE_SLOTS: usize = 256;
 const PAGES: usize = 65_536 / PAGE_SLOTS;
 /// A number rests behind so many others after use.
 const RESTING: usize = 1024;
 
-type Slot = Mutex<Outbox>;
+type Slot = BriefMutex<Outbox>;
 
 /// All channels of one engine.
 pub(crate) struct Registry {
