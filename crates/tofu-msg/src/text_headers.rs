@@ -214,7 +214,10 @@ impl TextHeaders {
     #[inline]
     pub(crate) fn load(&mut self, block: TextHeadersRef<'_>) {
         self.bytes.clear();
-        self.extend(block.as_bytes());
+        // Mostly there are none, and even a copy of nothing is a call.
+        if !block.is_empty() {
+            self.extend(block.as_bytes());
+        }
     }
 
     /// Adds bytes that a length field has measured.

@@ -70,7 +70,7 @@ pub(crate) struct Groups {
     known: BTreeMap<GroupId, Group>,
     /// Groups with something staged.
     touched: Vec<GroupId>,
-    /// Groups of which only some of the parked channels were let go: the room was for no more.
+    /// Groups of which only some of the parked channels were let go.
     partly_unparked: Vec<GroupId>,
     staged_bytes: usize,
 }
@@ -99,13 +99,13 @@ impl Groups {
         self.known.remove(&id)
     }
 
-    /// Takes the longest waiting channels of a group, at most `room` of them.
-    pub(crate) fn unpark(&mut self, id: GroupId, room: usize) -> Vec<Token> {
+    /// Takes the longest waiting channels of a group, at most `most` of them.
+    pub(crate) fn unpark(&mut self, id: GroupId, most: usize) -> Vec<Token> {
         let Some(group) = self.known.get_mut(&id) else {
             return Vec::new();
         };
         let mut released = Vec::new();
-        while released.len() < room {
+        while released.len() < most {
             let Some((_, token)) = group.parked.pop_first() else {
                 return released;
             };

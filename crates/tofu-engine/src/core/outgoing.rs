@@ -69,7 +69,11 @@ impl Outgoing {
             let bytes = &mut chunk.bytes;
             make_room(bytes, len);
             bytes.extend_from_slice(&header.encode());
-            bytes.extend_from_slice(message.text_headers().as_bytes());
+            let headers = message.text_headers().as_bytes();
+            // Mostly there are none, and even a copy of nothing is a call.
+            if !headers.is_empty() {
+                bytes.extend_from_slice(headers);
+            }
             bytes.extend_from_slice(message.body().as_bytes());
         }
         self.messages += 1;

@@ -13,6 +13,10 @@ use crate::shared::group::GroupId;
 /// By then every processor sees what another has written.
 const POOL_LOOK: Duration = Duration::from_millis(1);
 
+/// So many messages a channel that waits is expected to bring. Where there are fewer, the next
+/// turn lets more of them go on.
+const LIKELY_FRAMES: usize = 64;
+
 /// The look at the pool that is due.
 #[derive(Debug, Default)]
 pub(super) struct PoolLook {
@@ -61,7 +65,8 @@ impl<T: Transport> Core<T> {
     }
 
     /// There may be room again for what a group's channels could not deliver: as many of them go on
-    /// as it is for, those that have waited longest first, and before any that has not waited.
+    /// as it is likely to be for, those that have waited longest first, and before any that has not
+    /// waited. To let all go on would cost those for whom it is not a look in vain each.
     pub(super) fn unpark(&mut self, id: GroupId) {
         let Some(share) = self.desk.groups.get_mut(id).map(|group| group.shared.share) else {
             return;
@@ -69,7 +74,7 @@ impl<T: Transport> Core<T> {
         let Room::Frames(room) = self.desk.room(id, share) else {
             return;
         };
-        let released = self.desk.groups.unpark(id, room);
+        let released = self.desk.groups.unpark(id, room.div_ceil(LIKELY_FRAMES));
         for &token in released.iter().rev() {
             self.resume(token);
             self.desk.move_to_front(token);

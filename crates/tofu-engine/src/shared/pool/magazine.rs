@@ -22,6 +22,8 @@ thread_local! {
 
 /// What a thread knows of one pool.
 struct Entry {
+    /// Where the pool lies, which is nowhere else while `pool` keeps its place.
+    address: usize,
     pool: Weak<Pool>,
     /// `None` where the pool has as many as may be.
     magazine: Option<Magazine>,
@@ -40,8 +42,8 @@ struct Magazine {
 /// This thread's magazine for a pool, if it may have one; opened at its first use.
 #[inline]
 fn find<'a>(entries: &'a mut Vec<Entry>, pool: &Arc<Pool>) -> Option<&'a mut Magazine> {
-    let is_of_pool = |entry: &Entry| std::ptr::eq(entry.pool.as_ptr(), Arc::as_ptr(pool));
-    let known = entries.iter().position(is_of_pool);
+    let address = Arc::as_ptr(pool).addr();
+    let known = entries.iter().position(|entry| entry.address == address);
     let index = known.unwrap_or_else(|| open(entries, pool));
     entries[index].magazine.as_mut()
 }
@@ -51,6 +53,7 @@ fn open(entries: &mut Vec<Entry>, pool: &Arc<Pool>) -> usize {
     // Those of pools that are closed are forgotten.
     entries.retain(|entry| entry.pool.upgrade().is_some_and(|pool| !pool.is_closed()));
     entries.push(Entry {
+        address: Arc::as_ptr(pool).addr(),
         pool: Arc::downgrade(pool),
         magazine: pool.open_page().map(|page| Magazine {
             page,
@@ -135,8 +138,9 @@ pub(super) fn forget(pool: &Arc<Pool>) {
 impl Magazine {
     #[inline]
     fn count_one(&mut self, pool: &Pool) {
-        self.page.take_one();
-        self.settle_if_full(pool);
+        if self.page.take_one() {
+            pool.settle(&self.page);
+        }
     }
 
     #[inline]
@@ -144,8 +148,9 @@ impl Magazine {
         if !self.page.is_for(share) {
             self.turn_to(pool, share);
         }
-        self.page.give_one(share);
-        self.settle_if_full(pool);
+        if self.page.give_one(share) {
+            pool.settle(&self.page);
+        }
         // Not ordered behind the store by the processor, which would cost more than all the rest: whoever
         // begins to watch looks at the pages again when what was on its way has arrived. But the
         // compiler must not put it in front: the thread could be stopped in between for longer.
@@ -159,13 +164,6 @@ impl Magazine {
         state.counts.settle(&self.page);
         if let Some(share) = share {
             self.page.set_share(share);
-        }
-    }
-
-    #[inline]
-    fn settle_if_full(&self, pool: &Pool) {
-        if self.page.is_full() {
-            pool.settle(&self.page);
         }
     }
 

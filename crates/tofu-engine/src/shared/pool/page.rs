@@ -25,6 +25,11 @@ pub(super) struct Page {
     free: AtomicUsize,
 }
 
+#[inline]
+fn is_much(count: i64) -> bool {
+    count.abs() >= SETTLED_AT
+}
+
 impl Default for Page {
     fn default() -> Page {
         Page {
@@ -52,35 +57,33 @@ impl Page {
         }
     }
 
-    /// One message was taken. Its thread only.
+    /// One message was taken. Whether the page is to be settled now. Its thread only.
     #[inline]
-    pub(super) fn take_one(&self) {
-        let count = self.in_use.load(Ordering::Relaxed);
-        self.in_use.store(count + 1, Ordering::Release);
+    pub(super) fn take_one(&self) -> bool {
+        let count = self.in_use.load(Ordering::Relaxed) + 1;
+        self.in_use.store(count, Ordering::Release);
+        is_much(count)
     }
 
-    /// One message was given back. Its thread only, and `share` must be the page's.
+    /// One message was given back. Whether the page is to be settled now. Its thread only, and `share`
+    /// must be the page's.
     #[inline]
-    pub(super) fn give_one(&self, share: Option<ShareIndex>) {
+    pub(super) fn give_one(&self, share: Option<ShareIndex>) -> bool {
+        let mut is_full = false;
         if share.is_some() {
-            let count = self.of_share.load(Ordering::Relaxed);
-            self.of_share.store(count - 1, Ordering::Relaxed);
+            let count = self.of_share.load(Ordering::Relaxed) - 1;
+            self.of_share.store(count, Ordering::Relaxed);
+            is_full = is_much(count);
         }
-        let count = self.in_use.load(Ordering::Relaxed);
-        self.in_use.store(count - 1, Ordering::Release);
+        let count = self.in_use.load(Ordering::Relaxed) - 1;
+        self.in_use.store(count, Ordering::Release);
+        is_full || is_much(count)
     }
 
     /// Whether a message of this share can be given back here.
     #[inline]
     pub(super) fn is_for(&self, share: Option<ShareIndex>) -> bool {
         share.is_none_or(|share| self.share.load(Ordering::Relaxed) == u64::from(share.0))
-    }
-
-    /// Whether it must be settled.
-    #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        self.in_use.load(Ordering::Relaxed).abs() >= SETTLED_AT
-            || self.of_share.load(Ordering::Relaxed).abs() >= SETTLED_AT
     }
 
     /// From now on its messages are of this share. Under the pool's lock, on a settled page.
