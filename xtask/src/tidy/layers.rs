@@ -37,7 +37,13 @@ const SYNC: [&str; 2] = [
 ];
 
 /// The names that it stands for.
-const SHARED: [&str; 5] = ["std::sync", "core::sync", "parking_lot", "crossbeam*", "spin"];
+const SHARED: [&str; 5] = [
+    "std::sync",
+    "core::sync",
+    "parking_lot",
+    "crossbeam*",
+    "spin::mutex",
+];
 
 pub(super) fn core_without_driver(file: &File) -> Vec<Finding> {
     let rest = file.path.strip_prefix(CORE);
@@ -113,6 +119,7 @@ mod tests {
             "use std::sync::Arc;\n",
             "use parking_lot::Mutex;\n",
             "use core::sync::atomic;\n",
+            "use spin::mutex::SpinMutex;\n",
         ] {
             assert_eq!(find(inbox, text), 1, "{text}");
             assert_eq!(find(SYNC[0], text), 0, "{text}");

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 /// At most so many samples are kept; then every second one goes.
-const MOST: usize = 512;
+const MOST: usize = 8192;
 
 /// The part of the run in which memory may still grow: pools fill, the fleet gets to know its faults.
 const WARM_UP: f64 = 0.25;
@@ -61,18 +61,30 @@ impl Memory {
         (first, last, sizes.fold(0.0, f64::max))
     }
 
-    /// MiB in ten minutes, once it is warm.
-    pub(super) fn slope(&self) -> f64 {
+    /// The least of each while, once it is warm. What a burst takes is given back, what leaks is not: it
+    /// raises even the least.
+    fn leasts(&self) -> Vec<(f64, f64)> {
         let end = self.samples.last().map_or(0.0, |(time, _)| *time);
         let samples = self.samples.iter().copied();
         let warm: Vec<_> = samples.filter(|(time, _)| *time >= end * WARM_UP).collect();
-        // What a burst takes is given back, what leaks is not: it raises even the least.
         let of_window = warm.len().div_ceil(WINDOWS).max(1);
         let least = |window: &[(f64, f64)]| {
             let least = window.iter().copied();
             least.min_by(|one, other| one.1.total_cmp(&other.1))
         };
-        let warm: Vec<_> = warm.chunks(of_window).filter_map(least).collect();
+        warm.chunks(of_window).filter_map(least).collect()
+    }
+
+    /// The same in words.
+    pub(super) fn describe_leasts(&self) -> String {
+        let sizes = self.leasts();
+        let sizes = sizes.iter().map(|(_, size)| format!("{size:.1}"));
+        sizes.collect::<Vec<_>>().join(" ")
+    }
+
+    /// MiB in ten minutes.
+    pub(super) fn slope(&self) -> f64 {
+        let warm = self.leasts();
         let mut slopes = Vec::new();
         for (index, (time, size)) in warm.iter().enumerate() {
             for (later, larger) in &warm[index + 1..] {

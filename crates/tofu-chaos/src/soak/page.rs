@@ -86,6 +86,8 @@ impl Page<'_> {
                     memory.slope(),
                 )?;
             }
+            let leasts = node.heap.describe_leasts();
+            writeln!(f, "node {place}      least in use of each while: {leasts}")?;
             writeln!(
                 f,
                 "node {place}      descriptors {} -> {}, threads {} -> {}",

@@ -15,10 +15,11 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum IdleStrategy {
-    /// Looks for up to 50 µs before it sleeps, and between two looks yields its core to whoever can
-    /// use it. Only while messages went both ways within the last 200 µs; half as long after each
-    /// time in vain; not at all for 100 ms after a yield that took longer than 200 µs, for then others
-    /// need the core. An idle engine sleeps.
+    /// Looks for up to 50 µs before it sleeps, where waits of such a length have paid several times in
+    /// a row for up to 200 µs, and between two looks yields its core to whoever can use it. Only while
+    /// messages went both ways within the last 200 µs; half as long after each time in vain; and after
+    /// a yield that took longer than 200 µs, for then others need the core, not at all for 25 times as
+    /// long as it took. An idle engine sleeps.
     #[default]
     Adaptive,
     /// Sleeps at once: the least processor time when messages come now and then.
@@ -30,6 +31,8 @@ pub enum IdleStrategy {
 
 /// How long a thread looks before it sleeps.
 const FULL: Duration = Duration::from_micros(50);
+/// The same at most, where it has had to look for long and it has paid.
+const MOST: Duration = Duration::from_micros(200);
 /// What is left of that after many times in vain.
 const LEAST: Duration = Duration::from_micros(3);
 /// A sleep shorter than this was mostly the waking of both sides: without it looking would have paid.
@@ -38,8 +41,9 @@ const WAKING: Duration = Duration::from_micros(120);
 const LIVELY: Duration = Duration::from_micros(200);
 /// A yield longer than this went to somebody who works.
 const CROWDED: Duration = Duration::from_micros(200);
-/// So long nobody looks in vain after such a yield.
-const BARRED: Duration = Duration::from_millis(100);
+/// So many times as long nobody looks in vain after such a yield: at most a 25th of the time is lost
+/// to others who need the core.
+const BARRED: u32 = 25;
 
 /// When messages last went both ways. Told by the reactor's thread; nobody else has one, so an
 /// engine that its owner drives never spins.
@@ -123,6 +127,8 @@ pub(crate) struct Spinner {
     strategy: IdleStrategy,
     budget: Duration,
     barred_until: Option<Instant>,
+    /// It has just looked in vain.
+    missed: bool,
 }
 
 impl Spinner {
@@ -131,6 +137,7 @@ impl Spinner {
             strategy,
             budget: FULL,
             barred_until: None,
+            missed: false,
         }
     }
 
@@ -149,19 +156,29 @@ impl Spinner {
         let mut before = now;
         while !is_ready() {
             std::thread::yield_now();
-            let now = Instant::now();
-            if self.strategy == IdleStrategy::Adaptive && now.duration_since(before) > CROWDED {
-                self.barred_until = Some(now + BARRED);
+            let looked = Instant::now();
+            let yielded = looked.duration_since(before);
+            if self.strategy == IdleStrategy::Adaptive && yielded > CROWDED {
+                self.barred_until = looked.checked_add(yielded.saturating_mul(BARRED));
                 return is_ready();
             }
-            if end.is_some_and(|end| now >= end) {
-                self.budget = (self.budget / 2).max(LEAST);
+            if end.is_some_and(|end| looked >= end) {
+                self.budget = (self.budget / 2).clamp(LEAST, FULL);
+                self.missed = true;
                 return is_ready();
             }
-            before = now;
+            before = looked;
         }
-        self.budget = FULL;
+        self.pays(before.duration_since(now));
         true
+    }
+
+    /// Looking for so long was right, or would have been.
+    fn pays(&mut self, waited: Duration) {
+        self.budget = self.budget.max(FULL);
+        if waited > FULL / 2 {
+            self.budget = (self.budget * 3 / 2).min(MOST);
+        }
     }
 
     /// When to give up; the outer `None` forbids to begin, the inner one never to.
@@ -185,11 +202,11 @@ impl Spinner {
         }
     }
 
-    /// The thread has slept for so long. Short sleeps restore what looking in vain has cost: otherwise
-    /// both sides would sleep because the other does.
+    /// The thread has slept for so long. A short sleep behind a look in vain restores what that has
+    /// cost: otherwise both sides would sleep because the other does.
     pub(crate) fn slept(&mut self, time: Duration) {
-        if time < WAKING {
-            self.budget = FULL;
+        if std::mem::take(&mut self.missed) && time < WAKING {
+            self.pays(FULL);
         }
     }
 }
@@ -241,12 +258,38 @@ mod tests {
         (spinner.barred_until, spinner.budget) = (None, LEAST);
         assert!(looks(&mut spinner, &traffic, None) > 0);
         assert_eq!(spinner.budget, LEAST, "it does not fall to nothing");
-        spinner.slept(WAKING);
-        assert_eq!(spinner.budget, LEAST);
-        spinner.slept(Duration::from_micros(20));
-        assert_eq!(spinner.budget, FULL);
         spinner.barred_until = None;
         assert!(spinner.spin(&traffic, Instant::now(), None, || true));
+        assert_eq!(spinner.budget, FULL);
+    }
+
+    #[test]
+    fn a_short_sleep_restores_only_what_looking_just_before_it_has_cost() {
+        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
+        (spinner.budget, spinner.missed) = (LEAST, true);
+        spinner.slept(WAKING);
+        assert_eq!(spinner.budget, LEAST, "a long one");
+        spinner.slept(Duration::from_micros(20));
+        assert_eq!(spinner.budget, LEAST, "nobody had looked");
+        spinner.missed = true;
+        spinner.slept(Duration::from_micros(20));
+        assert!(spinner.budget >= FULL);
+    }
+
+    #[test]
+    fn long_waits_that_pay_again_and_again_allow_longer_ones_until_one_does_not() {
+        let traffic = lively(Instant::now() + Duration::from_secs(1000));
+        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
+        spinner.pays(FULL / 2);
+        assert_eq!(spinner.budget, FULL, "it was not long");
+        for _ in 0..10 {
+            spinner.pays(FULL);
+        }
+        assert_eq!(spinner.budget, MOST);
+        while spinner.budget == MOST {
+            looks(&mut spinner, &traffic, None);
+            spinner.barred_until = None;
+        }
         assert_eq!(spinner.budget, FULL);
     }
 
@@ -261,10 +304,13 @@ mod tests {
             }
             false
         };
-        assert!(!spinner.spin(&traffic, Instant::now(), None, &mut slow));
+        let start = Instant::now();
+        assert!(!spinner.spin(&traffic, start, None, &mut slow));
         let barred = spinner.barred_until.expect("it took too long");
-        assert!(barred > Instant::now());
-        assert_eq!(looks(&mut spinner, &traffic, None), 0);
+        assert!(barred >= start + CROWDED * BARRED);
+        let just_before = barred.checked_sub(Duration::from_nanos(1)).unwrap();
+        let looked = spinner.spin(&traffic, just_before, None, || true);
+        assert!(!looked, "it does not even begin");
     }
 
     #[test]
