@@ -130,7 +130,9 @@ impl<T: Transport> Channel<T> {
             walk.taken += 1;
             walk.end = walk.next;
             let id = MessageId::new(raw.message_id());
-            walk.ending = self.note_delivery(desk, flags.op_code, id, verdict).err();
+            if let Err(ending) = self.note_delivery(desk, flags.op_code, id, verdict) {
+                walk.ending = Some(ending);
+            }
         }
         true
     }
@@ -145,7 +147,7 @@ impl<T: Transport> Channel<T> {
         }
     }
 
-    /// A frame is being delivered: moves the conversation on.
+    /// A frame is being delivered: accounts for it, and moves the conversation on.
     #[inline]
     fn note_delivery(
         &mut self,
@@ -161,10 +163,17 @@ impl<T: Transport> Channel<T> {
         ) {
             self.account.bytes_unconfirmed = 0;
         }
+        match verdict {
+            Verdict::Deliver if op_code != OpCode::HelloResponse => Ok(()),
+            _ => self.note_turn(desk, op_code, verdict),
+        }
+    }
+
+    /// A frame is being delivered after which the conversation stands elsewhere.
+    #[cold]
+    fn note_turn(&mut self, desk: &Desk, op_code: OpCode, verdict: Verdict) -> Result<(), Ending> {
         if op_code == OpCode::HelloResponse {
             self.deadlines.stop(Timer::HelloResponse);
-        } else if verdict == Verdict::Deliver {
-            return Ok(());
         }
         if verdict == Verdict::DeliverBye {
             // Before the application can see it, so that its answer is not refused.
@@ -188,8 +197,9 @@ impl<T: Transport> Channel<T> {
     /// The HelloRequest of an accepted connection: the channel begins.
     fn greet(&mut self, desk: &mut Desk, frame: &[u8]) -> Result<(), Ending> {
         let mut msg = desk.shared.pool.get_for_delivery(self.share);
-        if let Ok(Parse::Complete(frame)) = FrameRef::parse(frame) {
-            msg.load(&frame);
+        match FrameRef::parse(frame) {
+            Ok(Parse::Complete(frame)) => msg.load(&frame),
+            _ => msg.reset(),
         }
         let id = msg.message_id();
         self.open_by_hello(desk, msg, id)

@@ -124,18 +124,20 @@ impl Pool {
             }
             self.create()
         });
-        Some(Pool::counted(envelope, None))
+        let mut msg = Pool::counted(envelope, None);
+        msg.reset();
+        Some(msg)
     }
 
-    /// A message for a frame that has been taken out of an inbox and is counted already. The frames
-    /// themselves are settled by [`settle_frames`](Pool::settle_frames).
+    /// A message for a frame that has been taken out of an inbox and is counted already, with whatever
+    /// it held before. The frames themselves are settled by [`settle_frames`](Pool::settle_frames).
     #[inline]
     pub(crate) fn get_for_frame(self: &Arc<Pool>, share: ShareIndex) -> Msg {
         let free = self.take_free(false);
         Pool::counted(free.unwrap_or_else(|| self.create()), Some(share))
     }
 
-    /// A message for a frame that the core assembles itself.
+    /// A message for a frame that the core assembles itself, with whatever it held before.
     pub(crate) fn get_for_delivery(self: &Arc<Pool>, share: ShareIndex) -> Msg {
         self.state.lock().counts.add(Some(share), 1);
         self.get_for_frame(share)
@@ -158,7 +160,6 @@ impl Pool {
 
     #[inline]
     fn counted(mut envelope: Box<Envelope>, share: Option<ShareIndex>) -> Msg {
-        envelope.message.reset();
         (envelope.counted, envelope.share) = (true, share);
         Msg::from_envelope(envelope)
     }

@@ -46,12 +46,16 @@ impl Posted {
 impl Shared {
     /// Posts a message for a group.
     pub(crate) fn post(&self, group: &Arc<GroupShared>, msg: Msg) -> Result<Posted, PostError> {
-        let posted = self.try_post(group, msg, WhenFull::Refuse);
-        // In place: what was just written is not to be copied at once.
-        if let Err(error) = &posted {
-            self.count_refusal(error);
+        match self.try_post(group, msg, WhenFull::Refuse) {
+            Ok(posted) => Ok(posted),
+            Err(error) => Err(self.refused(error)),
         }
-        posted
+    }
+
+    #[cold]
+    fn refused(&self, error: PostError) -> PostError {
+        self.count_refusal(&error);
+        error
     }
 
     /// Like `post`, but waits for room in the send queue until `timeout` has passed.
@@ -98,22 +102,18 @@ impl Shared {
             Ok(header) => header,
             Err(kind) => return Err(PostError::new(kind, msg)),
         };
-        if opens_channel(header.op_code) && !header.channel_number.is_assigned() {
-            return match Address::parse(&msg) {
-                Ok(address) => self.open_channel(group, header, address, msg),
+        match header.op_code {
+            OpCode::HelloRequest | OpCode::WelcomeRequest => match Address::parse(&msg) {
+                Ok(address) if !header.channel_number.is_assigned() => {
+                    self.open_channel(group, header, address, msg)
+                }
+                // The order of checks puts a bad address before a channel that exists.
+                Ok(_) => self.append(group, header, msg, when_full),
                 Err(error) => Err(PostError::address(error, msg)),
-            };
+            },
+            OpCode::ByeSignal => self.abort_channel(group, header, msg),
+            _ => self.append(group, header, msg, when_full),
         }
-        if opens_channel(header.op_code) {
-            // The order of checks puts a bad address before a channel that exists.
-            if let Err(error) = Address::parse(&msg) {
-                return Err(PostError::address(error, msg));
-            }
-        }
-        if header.op_code == OpCode::ByeSignal {
-            return self.abort_channel(group, header, msg);
-        }
-        self.append(group, header, msg, when_full)
     }
 
     /// The checks that need nothing but the message; then the header as it will travel.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tofu_msg::{FrameRef, Origin, Parse, Status};
+use tofu_msg::{FrameRef, Parse, Status};
 
 use crate::msg::Msg;
 use crate::shared::Shared;
@@ -150,10 +150,10 @@ impl Receiver {
         if let Ok(Parse::Complete(frame)) = FrameRef::parse(&frames.bytes[frames.start..frames.end])
         {
             msg.load(&frame);
-            msg.set_origin(Origin::Peer);
             frames.start += frame.frame_len();
         } else {
             debug_assert!(false, "a frame of {frames:?} was not validated");
+            msg.reset();
         }
         frames.count -= 1;
         if frames.count == 0 {

@@ -5,7 +5,7 @@
 
 use tofu_msg::{BinaryHeader, ChannelNumber, OpCode};
 
-use super::{Outbox, Phase, Role, WhenFull};
+use super::{Outbox, Phase, Role, WhenFull, opens_channel};
 use crate::error::PostErrorKind;
 use crate::options::Options;
 use crate::shared::group::GroupId;
@@ -67,7 +67,18 @@ impl Outbox {
     /// Whether the conversation, as it stands, lets this side say `op_code`; if not, why.
     #[inline]
     fn admit_op_code(&self, op_code: OpCode) -> Result<(), &'static str> {
-        if matches!(op_code, OpCode::HelloRequest | OpCode::WelcomeRequest) {
+        let is_data = matches!(op_code, OpCode::Request | OpCode::Response | OpCode::Signal);
+        let has_said_bye = self.bye_request_posted || self.bye_response_posted;
+        if is_data && !has_said_bye && self.role != Role::Listener {
+            return Ok(());
+        }
+        self.judge_op_code(op_code)
+    }
+
+    /// The same in full: the first reason against it.
+    #[cold]
+    fn judge_op_code(&self, op_code: OpCode) -> Result<(), &'static str> {
+        if opens_channel(op_code) {
             return Err("the channel exists already; a new one is opened on channel 0");
         }
         if op_code == OpCode::ByeSignal {

@@ -43,9 +43,18 @@ struct Magazine {
 #[inline]
 fn find<'a>(entries: &'a mut Vec<Entry>, pool: &Arc<Pool>) -> Option<&'a mut Magazine> {
     let address = Arc::as_ptr(pool).addr();
+    // Most programs have one engine.
+    let index = match entries.first() {
+        Some(first) if first.address == address => 0,
+        _ => find_further(entries, pool, address),
+    };
+    entries.get_mut(index)?.magazine.as_mut()
+}
+
+#[inline(never)]
+fn find_further(entries: &mut Vec<Entry>, pool: &Arc<Pool>, address: usize) -> usize {
     let known = entries.iter().position(|entry| entry.address == address);
-    let index = known.unwrap_or_else(|| open(entries, pool));
-    entries[index].magazine.as_mut()
+    known.unwrap_or_else(|| open(entries, pool))
 }
 
 #[cold]
