@@ -18,6 +18,9 @@ use crate::sim::transport::SimTransport;
 const IDLE_TURNS: u32 = 3;
 /// What a turn does that looks whether a channel has use for scarce room: one for each that waits.
 const GOES_ON: &str = "a channel that was not read goes on";
+/// What may take more messages into use than the pool has: a channel that ends delivers all that it
+/// holds.
+const AT_THE_END: &str = "what waited for room is delivered at the end";
 
 /// A driver, whatever its streams say of short reads.
 trait Drive {
@@ -185,7 +188,10 @@ impl Engine {
         }
         let lost = network.borrow_mut().lose_path(index);
         lost.into_iter().for_each(|token| drive.path_gone(token));
-        let before = (self.handle.stats().pool_in_use, self.handle.channel_count());
+        let before = (
+            self.handle.stats().pool_in_use,
+            self.handle.mark(AT_THE_END),
+        );
         drive.turn(now);
         drive.check()?;
         let slept = drive.prepare_sleep(now);
@@ -205,13 +211,12 @@ impl Engine {
         network: &RefCell<Network>,
         index: usize,
         reason: bool,
-        (in_use, channels): (usize, usize),
+        (in_use, ends): (usize, u64),
     ) -> Result<(), String> {
         let mut stats = self.handle.stats();
         let now_in_use = stats.pool_in_use;
-        // A channel that ends delivers all that it holds.
-        let ended = self.handle.channel_count() < channels;
-        if now_in_use > in_use && now_in_use > self.in_use_maximum && !ended {
+        let has_ended = self.handle.mark(AT_THE_END) > ends;
+        if now_in_use > in_use && now_in_use > self.in_use_maximum && !has_ended {
             let maximum = self.in_use_maximum;
             return Err(format!(
                 "a turn took {now_in_use} messages of a pool of {maximum} into use"
