@@ -46,6 +46,9 @@ fn run() -> Result<()> {
     let work = Work::parse(words)?;
     let peer = Peer::named(&work.peer)?;
     usage::raise_descriptor_limit()?;
+    if work.is_on_one_core {
+        usage::stay_on_one_core()?;
+    }
     match role.as_str() {
         "serve" => (peer.serve)(&work),
         "run" if work.pairs > 1 => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 /// More than the libraries take for the largest number of connections: three for each of them.
@@ -41,4 +42,13 @@ pub(crate) fn raise_descriptor_limit() -> Result<()> {
     setrlimit(Resource::Nofile, wanted)
         .or_else(|_| setrlimit(Resource::Nofile, possible))
         .context("cannot raise the limit of descriptors")
+}
+
+/// Keeps this thread, and all threads and processes that it starts, on the last core that it may use.
+pub(crate) fn stay_on_one_core() -> Result<()> {
+    let may = sched_getaffinity(None).context("cannot read the set of cores")?;
+    let last = (0..CpuSet::MAX_CPU).rev().find(|&core| may.is_set(core));
+    let mut one = CpuSet::new();
+    one.set(last.context("there is no core")?);
+    sched_setaffinity(None, &one).context("cannot stay on one core")
 }

@@ -46,6 +46,8 @@ pub(crate) struct Work {
     pub(crate) hogs: usize,
     /// How many times the work is done at once, each time by two processes.
     pub(crate) pairs: usize,
+    /// All threads of both processes on the same core, so that the scheduler has no choice.
+    pub(crate) is_on_one_core: bool,
     /// Whether the client says when its measured part begins and ends.
     pub(crate) has_marks: bool,
 }
@@ -74,6 +76,7 @@ impl Work {
             threads: 1,
             hogs: 0,
             pairs: 1,
+            is_on_one_core: false,
             has_marks: false,
         };
         for setting in settings {
@@ -94,6 +97,7 @@ impl Work {
             ("pause", _) => self.pause = Duration::from_micros(value.parse()?),
             ("spin", "default") => self.spin = Spin::Default,
             ("spin", "off") => self.spin = Spin::Off,
+            ("cores", "1") => self.is_on_one_core = true,
             ("marks", "on") => self.has_marks = true,
             ("threads", _) => self.threads = value.parse()?,
             ("hogs", _) => self.hogs = value.parse()?,

@@ -115,6 +115,18 @@ pub(super) const CASES: &[Case] = &[
         &["lat", "transport=uds", "spin=off"],
         TRIPS,
     ),
+    slow(
+        "lat",
+        "lat tcp, no spinning, one core",
+        &["lat", "spin=off", "cores=1"],
+        TRIPS,
+    ),
+    slow(
+        "lat",
+        "lat uds, no spinning, one core",
+        &["lat", "transport=uds", "spin=off", "cores=1"],
+        TRIPS,
+    ),
     slow("lat", "sporadic tcp", &["lat", "pause=1000"], TRIPS),
     quick("thr", "thr tcp 64 B", &["thr"], STREAM),
     slow("thr", "thr tcp 1 KiB", &["thr", "size=1024"], STREAM),

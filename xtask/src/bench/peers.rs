@@ -333,7 +333,14 @@ mod tests {
             .filter(|case| some.wants(case))
             .map(|case| case.name)
             .collect();
-        assert_eq!(cases, ["lat uds", "lat uds, no spinning"]);
+        assert_eq!(
+            cases,
+            [
+                "lat uds",
+                "lat uds, no spinning",
+                "lat uds, no spinning, one core"
+            ]
+        );
     }
 
     #[test]

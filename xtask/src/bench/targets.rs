@@ -95,6 +95,22 @@ pub(super) const TARGETS: &[Target] = &[
         Some(1.05),
     ),
     to(
+        "lat tcp, no spinning, one core",
+        "p50_us",
+        "floor4",
+        AtMost,
+        Some(1.15),
+        Some(1.05),
+    ),
+    to(
+        "lat uds, no spinning, one core",
+        "p50_us",
+        "floor4",
+        AtMost,
+        Some(1.15),
+        Some(1.05),
+    ),
+    to(
         "sporadic tcp",
         "p50_us",
         "libzmq",
