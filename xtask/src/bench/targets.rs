@@ -70,14 +70,7 @@ pub(super) const TARGETS: &[Target] = &[
         Some(1.0),
         None,
     ),
-    to(
-        "lat tcp, no spinning",
-        "p50_us",
-        "floor4",
-        AtMost,
-        Some(1.15),
-        Some(1.05),
-    ),
+    blocking("lat tcp, no spinning"),
     to(
         "lat uds, no spinning",
         "p50_us",
@@ -86,30 +79,9 @@ pub(super) const TARGETS: &[Target] = &[
         Some(1.0),
         None,
     ),
-    to(
-        "lat uds, no spinning",
-        "p50_us",
-        "floor4",
-        AtMost,
-        Some(1.15),
-        Some(1.05),
-    ),
-    to(
-        "lat tcp, no spinning, one core",
-        "p50_us",
-        "floor4",
-        AtMost,
-        Some(1.15),
-        Some(1.05),
-    ),
-    to(
-        "lat uds, no spinning, one core",
-        "p50_us",
-        "floor4",
-        AtMost,
-        Some(1.15),
-        Some(1.05),
-    ),
+    blocking("lat uds, no spinning"),
+    blocking("lat tcp, no spinning, one core"),
+    blocking("lat uds, no spinning, one core"),
     to(
         "sporadic tcp",
         "p50_us",
@@ -243,6 +215,11 @@ const fn to(
         must,
         goal,
     }
+}
+
+/// Round trips of threads that sleep, against those of the bare program.
+const fn blocking(case: &'static str) -> Target {
+    to(case, "p50_us", "floor4", AtMost, Some(1.15), Some(1.05))
 }
 
 /// The slow round trips against the ordinary ones of libzmq.
