@@ -1,8 +1,9 @@
 //! Buffers between uses: chunks of frames on their way in or out.
 //!
 //! Last in, first out, so that the working set stays in the cache; bounded in number and size, and
-//! what was not needed for a while is freed, so that a burst gives its memory back. Those that are read into keep their length, so that they need
-//! not be filled before each use; they lie apart from those that frames are written into.
+//! what was not needed for a while is freed, so that a burst gives its memory back. Those that are
+//! read into keep their length, so that they need not be filled before each use; they lie apart from
+//! those that frames are written into.
 
 use crate::core::outgoing::CHUNK_LEN;
 use crate::sync::Mutex;

@@ -208,6 +208,8 @@ mod tests {
                     assert!(info.messages_sent < talk.accepted(), "nothing came back");
                     return hearing.close(&info, &mut taken);
                 }
+                // On a slow machine there may have been room once more.
+                Incoming::Engine(Notice::SendQueueReady, _) => {}
                 other => panic!("{other:?}"),
             }
         }
