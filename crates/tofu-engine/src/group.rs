@@ -184,9 +184,7 @@ impl GroupSender {
     /// The very same message, and why it was not taken.
     #[inline]
     pub fn post(&self, message: Msg) -> Result<BinaryHeader, PostError> {
-        let header = message.header();
-        let posted = self.shared.post(&self.group, message)?;
-        Ok(posted.complete(header))
+        self.shared.post(&self.group, message)
     }
 
     /// Like [`post`](GroupSender::post), but where the send queue is full waits for room for up to
@@ -195,9 +193,7 @@ impl GroupSender {
     /// # Errors
     /// The very same message, and why it was not taken; `QueueFull` when no room came in time.
     pub fn post_timeout(&self, message: Msg, timeout: Duration) -> Result<BinaryHeader, PostError> {
-        let header = message.header();
-        let posted = self.shared.post_timeout(&self.group, message, timeout)?;
-        Ok(posted.complete(header))
+        self.shared.post_timeout(&self.group, message, timeout)
     }
 
     /// Like [`post`](GroupSender::post), but where the send queue is full the task waits for room.

@@ -23,7 +23,8 @@ pub(crate) struct Envelope {
     pub(crate) counted: bool,
     /// The group whose share of the pool this message counts against.
     pub(crate) share: Option<ShareIndex>,
-    side: Option<Box<Side>>,
+    /// Forgotten when the message is posted or given back.
+    pub(crate) side: Option<Box<Side>>,
 }
 
 /// What a message from the engine is about.
@@ -66,7 +67,7 @@ impl Report {
 
 /// What the engine has to say about a message beside the message itself.
 #[derive(Debug, Default)]
-struct Side {
+pub(crate) struct Side {
     report: Option<Report>,
     cause: Option<Cause>,
     peer: Option<PeerInfo>,
@@ -82,13 +83,6 @@ impl Envelope {
             share: None,
             side: None,
         }
-    }
-
-    /// Forgets what the engine had to say. The message itself is made as new when it is next used:
-    /// a body that is read into need not be cleared before.
-    #[inline]
-    pub(crate) fn retire(&mut self) {
-        self.side = None;
     }
 }
 
@@ -170,6 +164,18 @@ impl Msg {
     pub(crate) fn with_peer(mut self, peer: PeerInfo) -> Msg {
         self.side_mut().peer = Some(peer);
         self
+    }
+
+    /// Whether it is small data without side information: what most messages are that are posted.
+    #[inline]
+    pub(crate) fn is_plain(&self, large: usize) -> bool {
+        let Envelope { message, side, .. } = self.envelope();
+        let is_data = match message.op_code() {
+            OpCode::Request | OpCode::Signal => true,
+            OpCode::Response => message.message_id().is_assigned(),
+            _ => false,
+        };
+        is_data && side.is_none() && message.frame_len() < large
     }
 
     /// Forgets the side information.

@@ -3,7 +3,6 @@
 mod post;
 
 use anyhow::{Context, Result, bail};
-use tofu::msg::BinaryHeader;
 use tofu::prelude::*;
 
 use crate::measures::Measures;
@@ -104,14 +103,16 @@ fn next_of_peer(group: &mut ChannelGroup) -> Result<Msg> {
 }
 
 /// Posts, and waits where there is no room.
-fn post(group: &ChannelGroup, message: Msg) -> Result<BinaryHeader> {
-    let header = match group.post(message) {
+fn post(group: &ChannelGroup, message: Msg) -> Result<()> {
+    match group.post(message) {
         Err(refused) if refused.kind() == PostErrorKind::QueueFull => {
-            group.post_timeout(refused.into_message(), std::time::Duration::MAX)?
+            group.post_timeout(refused.into_message(), std::time::Duration::MAX)?;
         }
-        posted => posted?,
-    };
-    Ok(header)
+        posted => {
+            posted?;
+        }
+    }
+    Ok(())
 }
 
 impl Side for Server {
@@ -138,8 +139,7 @@ impl Side for Server {
 impl side::Server for Server {
     fn reply(&mut self, mut message: Msg) -> Result<()> {
         message.make_reply();
-        post(&self.group, message)?;
-        Ok(())
+        post(&self.group, message)
     }
 }
 
@@ -177,8 +177,7 @@ impl side::Client for Client {
         message.set_op_code(self.op_code);
         message.set_channel_number(self.channels[connection]);
         message.body_mut().append(body)?;
-        post(&self.group, message)?;
-        Ok(())
+        post(&self.group, message)
     }
 
     fn connection(&self, message: &Msg) -> usize {

@@ -198,6 +198,12 @@ impl Conversation {
         }
     }
 
+    /// Whether data from the peer is delivered, whatever it is.
+    #[inline]
+    pub(crate) fn takes_data(&self) -> bool {
+        self.state != State::Greeting && !self.peer_said_bye()
+    }
+
     /// The peer's ByeRequest was delivered: it may say nothing more but a Bye.
     fn peer_said_bye(&self) -> bool {
         matches!(

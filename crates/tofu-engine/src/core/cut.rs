@@ -15,6 +15,7 @@ use crate::core::desk::Desk;
 use crate::core::fill::Budget;
 use crate::core::groups::is_worth_its_buffer;
 use crate::core::inflow::LargeFrame;
+use crate::core::plain::PlainRun;
 use crate::core::transport::{Stream, Transport};
 use crate::shared::Arc;
 use crate::shared::inbox::Frames;
@@ -55,7 +56,9 @@ impl<T: Transport> Channel<T> {
                 self.undelivered = true;
                 break;
             }
-            if !self.step(desk, &mut scratch[..len], &mut walk) {
+            let bytes = &mut scratch[..len];
+            if !self.take_plain(desk, bytes, &mut walk, room) && !self.step(desk, bytes, &mut walk)
+            {
                 break;
             }
         }
@@ -77,6 +80,28 @@ impl<T: Transport> Channel<T> {
             Some(ending) => Err(ending),
             None => Ok(()),
         }
+    }
+
+    /// Takes the frames that come next and need nothing but delivery; whether there were any.
+    fn take_plain(&mut self, desk: &Desk, bytes: &mut [u8], walk: &mut Walk, room: usize) -> bool {
+        if !self.conversation.takes_data() {
+            return false;
+        }
+        let bytes = &mut bytes[walk.next..];
+        let any_headers = desk.options().header_lines == usize::MAX;
+        let run = PlainRun::take(bytes, self.number, room - walk.taken, any_headers);
+        let Some(last_id) = run.last_id(bytes) else {
+            return false;
+        };
+        self.account.last_id_received = Some(last_id);
+        if run.has_response {
+            self.account.bytes_unconfirmed = 0;
+        }
+        walk.next += run.len;
+        walk.end = walk.next;
+        walk.count += run.count;
+        walk.taken += run.count;
+        true
     }
 
     /// Takes the next frame; `false` when the bytes hold no further whole one.

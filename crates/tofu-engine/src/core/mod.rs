@@ -22,6 +22,7 @@ mod lingering;
 mod listener;
 mod opening;
 pub(crate) mod outgoing;
+mod plain;
 mod segments;
 pub(crate) mod stopping;
 mod table;

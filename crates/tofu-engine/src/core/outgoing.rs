@@ -8,7 +8,7 @@ use std::io::IoSlice;
 
 use tofu_msg::{BinaryHeader, FrameRef, Message, Parse};
 
-use crate::core::segments::{Chunk, Segment, Segments, SentFrames};
+use crate::core::segments::{Segment, Segments, SentFrames};
 use crate::msg::Msg;
 
 /// Small frames are gathered in chunks of about this size.
@@ -58,24 +58,20 @@ impl Outgoing {
         fresh: impl FnOnce() -> Vec<u8>,
     ) {
         let len = header.frame_len();
-        let fits = matches!(self.segments.back(),
-            Some(Segment::Chunk(chunk)) if chunk.has_room(len, CHUNK_LEN));
-        if !fits {
-            let chunk = Chunk::new(fresh());
-            self.segments.push_back(Segment::Chunk(chunk));
+        let chunk = match self.segments.open_chunk(len) {
+            Some(chunk) => chunk,
+            None => self.segments.push_chunk(fresh()),
+        };
+        chunk.note(header.op_code);
+        let bytes = &mut chunk.bytes;
+        make_room(bytes, len);
+        bytes.extend_from_slice(&header.encode());
+        let headers = message.text_headers().as_bytes();
+        // Mostly there are none, and even a copy of nothing is a call.
+        if !headers.is_empty() {
+            bytes.extend_from_slice(headers);
         }
-        if let Some(Segment::Chunk(chunk)) = self.segments.back_mut() {
-            chunk.note(header.op_code);
-            let bytes = &mut chunk.bytes;
-            make_room(bytes, len);
-            bytes.extend_from_slice(&header.encode());
-            let headers = message.text_headers().as_bytes();
-            // Mostly there are none, and even a copy of nothing is a call.
-            if !headers.is_empty() {
-                bytes.extend_from_slice(headers);
-            }
-            bytes.extend_from_slice(message.body().as_bytes());
-        }
+        bytes.extend_from_slice(message.body().as_bytes());
         self.messages += 1;
         self.bytes += len;
     }
@@ -216,9 +212,14 @@ impl Outgoing {
 fn make_room(chunk: &mut Vec<u8>, len: usize) {
     let needed = chunk.len() + len;
     if chunk.capacity() < needed {
-        let roomy = (4 * chunk.capacity()).min(CHUNK_LEN);
-        chunk.reserve_exact(roomy.max(needed) - chunk.len());
+        grow(chunk, needed);
     }
+}
+
+#[cold]
+fn grow(chunk: &mut Vec<u8>, needed: usize) {
+    let roomy = (4 * chunk.capacity()).min(CHUNK_LEN);
+    chunk.reserve_exact(roomy.max(needed) - chunk.len());
 }
 
 #[cfg(test)]

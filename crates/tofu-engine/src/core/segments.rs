@@ -1,13 +1,14 @@
 //! The stretches of an outgoing stream, and the queue of them.
 //!
-//! Mostly there is one stretch or none, so the first lies in the queue itself: a channel that sends
-//! now and then allocates nothing.
+//! Mostly there is one stretch or none, so the last, to which posts append, lies in the queue itself:
+//! a channel that sends now and then allocates nothing.
 
 use std::collections::VecDeque;
 
 use tofu_msg::{HEADER_LEN, MessageId, OpCode, RawHeader};
 
 use crate::core::conversation::moves_when_sent;
+use crate::core::outgoing::CHUNK_LEN;
 use crate::msg::Msg;
 
 /// What is to be known of frames that are sent: of one, or of several that move no conversation.
@@ -46,7 +47,7 @@ pub(super) struct Chunk {
 
 impl Chunk {
     /// A chunk of no frames in an empty buffer.
-    pub(super) fn new(buffer: Vec<u8>) -> Chunk {
+    fn new(buffer: Vec<u8>) -> Chunk {
         debug_assert!(buffer.is_empty());
         Chunk {
             bytes: buffer,
@@ -58,8 +59,8 @@ impl Chunk {
 
     /// Whether a frame of that length fits behind the others.
     #[inline]
-    pub(super) fn has_room(&self, frame_len: usize, limit: usize) -> bool {
-        self.bytes.len() + frame_len <= limit
+    fn has_room(&self, frame_len: usize) -> bool {
+        self.bytes.len() + frame_len <= CHUNK_LEN
     }
 
     /// A frame is about to be appended.
@@ -142,56 +143,58 @@ impl Segment {
 
 /// Stretches in order.
 ///
-/// Invariant: where there is no `first`, there is no `rest`.
+/// Invariant: where there is no `last`, there is nothing in `earlier`.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    first: Option<Segment>,
-    rest: VecDeque<Segment>,
+    earlier: VecDeque<Segment>,
+    last: Option<Segment>,
 }
 
 impl Segments {
     pub(super) fn push_back(&mut self, segment: Segment) {
-        if self.first.is_none() {
-            self.first = Some(segment);
-        } else {
-            self.rest.push_back(segment);
-        }
+        self.earlier.extend(self.last.replace(segment));
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Segment> {
-        let first = self.first.take();
-        self.first = self.rest.pop_front();
-        first
+        self.earlier.pop_front().or_else(|| self.last.take())
     }
 
     pub(super) fn front_mut(&mut self) -> Option<&mut Segment> {
-        self.first.as_mut()
+        self.earlier.front_mut().or(self.last.as_mut())
     }
 
-    pub(super) fn back(&self) -> Option<&Segment> {
-        self.rest.back().or(self.first.as_ref())
-    }
-
+    /// The chunk at the end, where that is one with room for a frame of that length.
     #[inline]
-    pub(super) fn back_mut(&mut self) -> Option<&mut Segment> {
-        self.rest.back_mut().or(self.first.as_mut())
+    pub(super) fn open_chunk(&mut self, frame_len: usize) -> Option<&mut Chunk> {
+        match &mut self.last {
+            Some(Segment::Chunk(chunk)) if chunk.has_room(frame_len) => Some(chunk),
+            _ => None,
+        }
+    }
+
+    /// A new chunk at the end, in an empty buffer.
+    #[cold]
+    pub(super) fn push_chunk(&mut self, buffer: Vec<u8>) -> &mut Chunk {
+        self.earlier.extend(self.last.take());
+        match self.last.insert(Segment::Chunk(Chunk::new(buffer))) {
+            Segment::Chunk(chunk) => chunk,
+            Segment::Large { .. } => unreachable!("a chunk was put there"),
+        }
     }
 
     /// Moves all of `other` behind these.
     pub(super) fn append(&mut self, other: &mut Segments) {
-        if self.first.is_none() {
-            std::mem::swap(self, other);
-            return;
+        if let Some(last) = other.last.take() {
+            self.earlier.extend(self.last.replace(last));
+            self.earlier.append(&mut other.earlier);
         }
-        self.rest.extend(other.first.take());
-        self.rest.append(&mut other.rest);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Segment> {
-        self.first.iter().chain(&self.rest)
+        self.earlier.iter().chain(&self.last)
     }
 
     pub(super) fn into_all(self) -> impl Iterator<Item = Segment> {
-        self.first.into_iter().chain(self.rest)
+        self.earlier.into_iter().chain(self.last)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) use reserve::Reservation;
 use std::ops::Range;
 
 use tofu_addr::Address;
-use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, OpType};
+use tofu_msg::{BinaryHeader, ChannelNumber, Message, MessageId, OpCode, OpType};
 
 use crate::core::outgoing::Outgoing;
 use crate::core::transport::{PeerInfo, Token};
@@ -88,7 +88,8 @@ impl Taken {
 
 /// Invariants: `queued_messages`/`queued_bytes` count what was posted and not wholly handed to the
 /// kernel, wherever it is, and what is reserved; `drawn_ahead` is 0 while nothing is queued; `listed`
-/// is set while the number stands in the worklist; `outgoing` is empty unless the phase is `Open` or `Closing`.
+/// is set while the number stands in the worklist; `outgoing` is empty unless the phase is `Open` or `Closing`;
+/// `plain_for` is set while the phase is `Open`, the role not `Listener`, and no bye has been posted.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     phase: Phase,
@@ -96,6 +97,8 @@ pub(crate) struct Outbox {
     life: u64,
     role: Role,
     group: Option<GroupId>,
+    /// The same while data may be posted, whatever has been said before; else `None`.
+    plain_for: Option<GroupId>,
     token: Option<Token>,
     hello_response_posted: bool,
     bye_request_posted: bool,
@@ -145,8 +148,8 @@ pub(crate) enum WhenFull {
 /// What posting a frame asks the caller to do once the lock is released.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    /// The number must be put on the worklist.
-    pub(crate) list: bool,
+    /// The number stands in the worklist; else it must be put there.
+    pub(crate) is_listed: bool,
     /// The copied message, to be put back into the pool.
     pub(crate) spent: Option<Msg>,
 }
@@ -159,6 +162,7 @@ impl Outbox {
             life: self.life + 1,
             role,
             group: Some(group),
+            plain_for: (role != Role::Listener).then_some(group),
             token,
             ..Outbox::default()
         };
@@ -167,15 +171,40 @@ impl Outbox {
     /// The next id of this channel's own; `more` sets further ones aside.
     #[inline]
     pub(crate) fn next_id(&mut self, more: impl FnOnce() -> Range<u64>) -> MessageId {
-        let next = self.ids.next().or_else(|| {
+        if self.ids.is_empty() {
             self.ids = more();
-            self.ids.next()
-        });
-        MessageId::new(next.unwrap_or(1))
+        }
+        MessageId::new(self.ids.next().unwrap_or(1))
+    }
+
+    /// Whether small data may be posted by `group`, and there is room: then it needs no further look at
+    /// the channel.
+    #[inline]
+    pub(crate) fn admits_plain(
+        &self,
+        header: &BinaryHeader,
+        group: GroupId,
+        limits: (&Options, &SendBudget),
+    ) -> bool {
+        self.plain_for == Some(group) && !self.is_full(header.frame_len(), limits)
+    }
+
+    /// Appends an admitted small message's frame. Whether the number stands in the worklist already; if
+    /// not, it must be put there.
+    #[inline]
+    pub(crate) fn append_small(
+        &mut self,
+        header: &BinaryHeader,
+        message: &Message,
+        budget: &SendBudget,
+        fresh: impl FnOnce() -> Vec<u8>,
+    ) -> bool {
+        self.draw(header.frame_len(), budget);
+        self.outgoing.push_small(header, message, fresh);
+        std::mem::replace(&mut self.listed, true)
     }
 
     /// Appends an admitted message's frame.
-    #[inline]
     pub(crate) fn append(
         &mut self,
         header: &BinaryHeader,
@@ -186,21 +215,21 @@ impl Outbox {
     ) -> Appended {
         match header.op_code {
             OpCode::HelloResponse => self.hello_response_posted = true,
-            OpCode::ByeRequest => self.bye_request_posted = true,
-            OpCode::ByeResponse => self.bye_response_posted = true,
+            OpCode::ByeRequest => (self.bye_request_posted, self.plain_for) = (true, None),
+            OpCode::ByeResponse => (self.bye_response_posted, self.plain_for) = (true, None),
             _ => {}
         }
+        if header.payload_len() < large {
+            return Appended {
+                is_listed: self.append_small(header, &message, budget, fresh),
+                spent: Some(message),
+            };
+        }
         self.draw(header.frame_len(), budget);
-        let spent = if header.payload_len() >= large {
-            self.outgoing.push_large(header, message);
-            None
-        } else {
-            self.outgoing.push_small(header, &message, fresh);
-            Some(message)
-        };
+        self.outgoing.push_large(header, message);
         Appended {
-            list: !std::mem::replace(&mut self.listed, true),
-            spent,
+            is_listed: std::mem::replace(&mut self.listed, true),
+            spent: None,
         }
     }
 
@@ -212,7 +241,7 @@ impl Outbox {
 
     /// Takes an admitted ByeSignal: the channel's last post. The caller lists the number as urgent.
     pub(crate) fn set_abort(&mut self, signal: Msg) {
-        self.phase = Phase::Closing;
+        (self.phase, self.plain_for) = (Phase::Closing, None);
         self.abort = Some(signal);
     }
 
@@ -298,7 +327,7 @@ impl Outbox {
     /// Nothing more may be posted; what is queued goes to the core.
     pub(crate) fn begin_closing(&mut self) -> Taken {
         if self.phase == Phase::Open {
-            self.phase = Phase::Closing;
+            (self.phase, self.plain_for) = (Phase::Closing, None);
         }
         self.take()
     }
@@ -306,7 +335,7 @@ impl Outbox {
     /// The channel has ended: whatever was posted up to now goes to the core, nothing follows.
     /// Also returns how much goes back to the engine's budget.
     pub(crate) fn close(&mut self) -> (Taken, usize) {
-        self.phase = Phase::Closed;
+        (self.phase, self.plain_for) = (Phase::Closed, None);
         self.token = None;
         self.peer = None;
         self.queued_messages = 0;

@@ -39,7 +39,8 @@ pub(crate) struct ShareIndex(u32);
 #[derive(Debug)]
 pub(crate) struct Pool {
     state: Mutex<State>,
-    /// Whoever gives a message back looks at the counts: somebody waits for room.
+    /// Whoever gives a message back looks at the counts, for somebody waits for room; or sees that the
+    /// pool is closed.
     watched: AtomicBool,
     /// How often watching has begun beside threads that give back without a lock. What they gave at
     /// that moment may have been overlooked, and so may they have overlooked that somebody watches;
@@ -107,6 +108,7 @@ impl Pool {
         pool
     }
 
+    #[cold]
     fn create(self: &Arc<Pool>) -> Box<Envelope> {
         Box::new(Envelope::new(Message::default(), Some(Arc::clone(self))))
     }
@@ -131,7 +133,7 @@ impl Pool {
 
     /// A message for a frame that has been taken out of an inbox and is counted already, with whatever
     /// it held before. The frames themselves are settled by [`settle_frames`](Pool::settle_frames).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_for_frame(self: &Arc<Pool>, share: ShareIndex) -> Msg {
         let free = self.take_free(false);
         Pool::counted(free.unwrap_or_else(|| self.create()), Some(share))
@@ -166,27 +168,32 @@ impl Pool {
 
     #[inline]
     fn take_free(self: &Arc<Pool>, count: bool) -> Option<Box<Envelope>> {
-        magazine::take(self, count).unwrap_or_else(|| {
-            let mut state = self.state.lock();
-            let envelope = state.free.pop()?;
-            if count {
-                state.counts.add(None, 1);
-            }
-            Some(envelope)
-        })
+        magazine::take(self, count).unwrap_or_else(|| self.take_shared(count))
+    }
+
+    #[cold]
+    fn take_shared(&self, count: bool) -> Option<Box<Envelope>> {
+        let mut state = self.state.lock();
+        let envelope = state.free.pop()?;
+        if count {
+            state.counts.add(None, 1);
+        }
+        Some(envelope)
     }
 
     /// Takes an envelope back to wherever it belongs; one without a pool is freed.
     #[inline]
-    pub(crate) fn put(mut envelope: Box<Envelope>) {
-        envelope.retire();
+    pub(crate) fn put(envelope: Box<Envelope>) {
         if let Some(envelope) = magazine::give(envelope) {
             Pool::put_aside(envelope);
         }
     }
 
-    /// Takes an envelope back that no magazine takes.
+    /// Takes an envelope back that no magazine takes. The message itself is made as new when it is next
+    /// used: a body that is read into need not be cleared before.
+    #[inline(never)]
     fn put_aside(mut envelope: Box<Envelope>) {
+        envelope.side = None;
         let Some(pool) = envelope.home.clone() else {
             return;
         };
@@ -312,7 +319,7 @@ impl Pool {
 
     /// Whether puts must look at the counts from here on.
     fn rewatch(&self, state: &State) {
-        let watched = state.counts.is_watched();
+        let watched = state.counts.is_watched() || self.is_closed();
         self.watched.store(watched, Ordering::Relaxed);
     }
 
@@ -338,6 +345,7 @@ impl Pool {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         self.closed.store(true, Ordering::SeqCst);
+        self.rewatch(&state);
         let free = std::mem::take(&mut state.free);
         drop(state);
         drop(free);
@@ -371,7 +379,9 @@ impl Pool {
     /// A page for a thread that has none yet, unless there are enough.
     fn open_page(&self) -> Option<Arc<Page>> {
         let mut state = self.state.lock();
-        let full = self.is_closed() || state.counts.pages().len() >= magazine::MAXIMUM_MAGAZINES;
+        let full = self.magazine_len == 0
+            || self.is_closed()
+            || state.counts.pages().len() >= magazine::MAXIMUM_MAGAZINES;
         (!full).then(|| state.counts.open_page())
     }
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tofu_addr::Address;
-use tofu_msg::{BinaryHeader, ChannelNumber, MessageId, OpCode, Role as OpRole, Status};
+use tofu_msg::{BinaryHeader, ChannelNumber, OpCode, Role as OpRole, Status};
 
 use crate::error::{PostError, PostErrorKind};
 use crate::msg::Msg;
@@ -16,46 +16,65 @@ use crate::shared::outbox::{Opening, Outbox, Role, WhenFull, may_continue, opens
 use crate::shared::pool::{Announcement, Pool};
 use crate::sync::Arc;
 
-/// Where a post has gone: what the engine filled in. Little, for a structure of many small fields that
-/// is handed up as soon as it is written stalls the processor.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Posted {
-    number: ChannelNumber,
-    id: MessageId,
-}
-
-impl Posted {
-    fn of(header: &BinaryHeader) -> Posted {
-        Posted {
-            number: header.channel_number,
-            id: header.message_id,
-        }
-    }
-
-    /// The message's own header as it travels.
-    #[inline]
-    pub(crate) fn complete(self, mut header: BinaryHeader) -> BinaryHeader {
-        header.engine_origin = false;
-        header.status = Status::SUCCESS;
-        header.channel_number = self.number;
-        header.message_id = self.id;
-        header
+/// A message's header as it will travel, but for its id if it has none.
+#[inline]
+fn outgoing_header(msg: &Msg) -> BinaryHeader {
+    BinaryHeader {
+        engine_origin: false,
+        status: Status::SUCCESS,
+        ..msg.header()
     }
 }
 
 impl Shared {
-    /// Posts a message for a group.
-    pub(crate) fn post(&self, group: &Arc<GroupShared>, msg: Msg) -> Result<Posted, PostError> {
-        match self.try_post(group, msg, WhenFull::Refuse) {
-            Ok(posted) => Ok(posted),
-            Err(error) => Err(self.refused(error)),
+    /// Posts a message for a group. Returns its header as it travels.
+    #[inline]
+    pub(crate) fn post(
+        &self,
+        group: &Arc<GroupShared>,
+        msg: Msg,
+    ) -> Result<BinaryHeader, PostError> {
+        match self.post_plain(group, msg) {
+            Ok(header) => Ok(header),
+            Err(msg) => self
+                .post_any(group, msg, WhenFull::Refuse)
+                .inspect_err(|error| self.count_refusal(error)),
         }
     }
 
+    /// The way of nearly all messages: small data on a channel that is open and has room. Gives back what
+    /// needs a closer look.
+    #[inline]
+    fn post_plain(&self, group: &GroupShared, msg: Msg) -> Result<BinaryHeader, Msg> {
+        let slot = self.registry.slot(msg.channel_number());
+        let (Some(slot), true) = (slot, msg.is_plain(self.options.large_message)) else {
+            return Err(msg);
+        };
+        let mut header = outgoing_header(&msg);
+        let mut outbox = slot.lock();
+        let limits = (&self.options, &self.send_budget);
+        if !outbox.admits_plain(&header, group.id, limits) {
+            drop(outbox);
+            return Err(msg);
+        }
+        self.identify(&mut header, &mut outbox);
+        let fresh = || self.chunks.take_empty();
+        let is_listed = outbox.append_small(&header, &msg, &self.send_budget, fresh);
+        drop(outbox);
+        if !is_listed {
+            self.list(header.channel_number);
+        }
+        Ok(header)
+    }
+
+    /// Puts a channel with something to send on the worklist.
     #[cold]
-    fn refused(&self, error: PostError) -> PostError {
-        self.count_refusal(&error);
-        error
+    fn list(&self, number: ChannelNumber) {
+        if planted!(self.options, LostWakeup) {
+            self.worklist.add_dirty_quietly(number);
+        } else {
+            self.worklist.add_dirty(number);
+        }
     }
 
     /// Like `post`, but waits for room in the send queue until `timeout` has passed.
@@ -64,7 +83,7 @@ impl Shared {
         group: &Arc<GroupShared>,
         mut msg: Msg,
         timeout: Duration,
-    ) -> Result<Posted, PostError> {
+    ) -> Result<BinaryHeader, PostError> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let seen = group.room_epoch();
@@ -92,12 +111,29 @@ impl Shared {
         }
     }
 
+    /// Like `post`, for whoever does something else where there is no room.
     pub(crate) fn try_post(
         &self,
         group: &Arc<GroupShared>,
         msg: Msg,
         when_full: WhenFull,
-    ) -> Result<Posted, PostError> {
+    ) -> Result<BinaryHeader, PostError> {
+        if let WhenFull::Reserved(_) = when_full {
+            return self.post_any(group, msg, when_full);
+        }
+        match self.post_plain(group, msg) {
+            Ok(posted) => Ok(posted),
+            Err(msg) => self.post_any(group, msg, when_full),
+        }
+    }
+
+    #[inline(never)]
+    fn post_any(
+        &self,
+        group: &Arc<GroupShared>,
+        msg: Msg,
+        when_full: WhenFull,
+    ) -> Result<BinaryHeader, PostError> {
         let header = match self.check(&msg) {
             Ok(header) => header,
             Err(kind) => return Err(PostError::new(kind, msg)),
@@ -117,7 +153,6 @@ impl Shared {
     }
 
     /// The checks that need nothing but the message; then the header as it will travel.
-    #[inline]
     fn check(&self, msg: &Msg) -> Result<BinaryHeader, PostErrorKind> {
         let op_code = msg.op_code();
         let unidentified = !msg.message_id().is_assigned();
@@ -130,10 +165,7 @@ impl Shared {
         if !msg.channel_number().is_assigned() && !opens_channel(op_code) {
             return Err(PostErrorKind::InvalidChannelNumber);
         }
-        let mut header = msg.header();
-        header.engine_origin = false;
-        header.status = Status::SUCCESS;
-        Ok(header)
+        Ok(outgoing_header(msg))
     }
 
     /// Gives a message that is being taken its id, if it has none. (A refused one uses none up.)
@@ -151,7 +183,7 @@ impl Shared {
         mut header: BinaryHeader,
         address: Address,
         msg: Msg,
-    ) -> Result<Posted, PostError> {
+    ) -> Result<BinaryHeader, PostError> {
         let mut message = Some(msg);
         let mut room = Announcement::default();
         let opened = self.registry.open(|number, outbox| {
@@ -194,7 +226,7 @@ impl Shared {
             (Ok(_), _spent) => {
                 self.worklist.wake_if_asleep();
                 room.tell();
-                Ok(Posted::of(&header))
+                Ok(header)
             }
             (Err(kind), Some(msg)) => Err(PostError::new(self.refine(kind), msg)),
             (Err(_), None) => unreachable!("a refused opening has not taken the message"),
@@ -202,14 +234,13 @@ impl Shared {
     }
 
     /// Queues a frame behind the others of its channel.
-    #[inline]
     fn append(
         &self,
         group: &Arc<GroupShared>,
         mut header: BinaryHeader,
         mut msg: Msg,
         when_full: WhenFull,
-    ) -> Result<Posted, PostError> {
+    ) -> Result<BinaryHeader, PostError> {
         let number = header.channel_number;
         let Some(slot) = self.registry.slot(number) else {
             return Err(PostError::new(
@@ -235,12 +266,10 @@ impl Shared {
         let appended = outbox.append(&header, msg, large, &self.send_budget, fresh);
         drop(outbox);
         room.tell();
-        if appended.list && planted!(self.options, LostWakeup) {
-            self.worklist.add_dirty_quietly(number);
-        } else if appended.list {
-            self.worklist.add_dirty(number);
+        if !appended.is_listed {
+            self.list(number);
         }
-        Ok(Posted::of(&header))
+        Ok(header)
     }
 
     /// Takes a ByeSignal: it overtakes all that is queued.
@@ -249,7 +278,7 @@ impl Shared {
         group: &Arc<GroupShared>,
         mut header: BinaryHeader,
         mut msg: Msg,
-    ) -> Result<Posted, PostError> {
+    ) -> Result<BinaryHeader, PostError> {
         let number: ChannelNumber = header.channel_number;
         let Some(slot) = self.registry.slot(number) else {
             return Err(PostError::new(
@@ -269,7 +298,7 @@ impl Shared {
         outbox.set_abort(msg);
         drop(outbox);
         self.worklist.add(|work| work.urgent.push(number));
-        Ok(Posted::of(&header))
+        Ok(header)
     }
 
     /// A large message goes into the send queue itself: its pool counts it no longer.

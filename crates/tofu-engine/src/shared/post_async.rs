@@ -85,7 +85,6 @@ impl Future for PostAsync<'_> {
         };
         poll_room(sender, channel, place, context, || {
             let posting = message.take()?;
-            let header = posting.header();
             match sender
                 .shared
                 .try_post(&sender.group, posting, WhenFull::Wait)
@@ -98,7 +97,7 @@ impl Future for PostAsync<'_> {
                     sender.shared.count_refusal(&error);
                     Some(Err(error))
                 }
-                Ok(posted) => Some(Ok(posted.complete(header))),
+                posted => Some(posted),
             }
         })
     }
@@ -151,11 +150,9 @@ impl Permit<'_> {
             let why = "the room was reserved on another channel";
             return Err(PostError::new(PostErrorKind::NotAllowed(why), message));
         }
-        let header = message.header();
-        let posted = shared
+        shared
             .try_post(group, message, WhenFull::Reserved(self.room))
-            .inspect_err(|error| shared.count_refusal(error))?;
-        Ok(posted.complete(header))
+            .inspect_err(|error| shared.count_refusal(error))
     }
 }
 

@@ -44,7 +44,21 @@ impl Receiver {
     }
 
     /// The next message; `Ok(None)` when none came within `timeout`.
+    #[inline]
     pub(crate) fn receive(
+        &mut self,
+        shared: &Shared,
+        group: &GroupShared,
+        timeout: Duration,
+    ) -> Result<Option<Msg>, Status> {
+        match self.next_frame(shared, group) {
+            None => self.receive_further(shared, group, timeout),
+            msg => Ok(msg),
+        }
+    }
+
+    /// Where no frames are left of those that were being handed out.
+    fn receive_further(
         &mut self,
         shared: &Shared,
         group: &GroupShared,
@@ -126,8 +140,8 @@ impl Receiver {
     #[inline]
     fn next_taken(&mut self, shared: &Shared, group: &GroupShared) -> Option<Msg> {
         loop {
-            if self.current.count > 0 {
-                return Some(self.next_frame(shared, group));
+            if let Some(msg) = self.next_frame(shared, group) {
+                return Some(msg);
             }
             match self.taken.pop_front()? {
                 Delivery::Frames(frames) => {
@@ -142,11 +156,11 @@ impl Receiver {
         }
     }
 
-    /// Builds the message of the next frame.
-    #[inline]
-    fn next_frame(&mut self, shared: &Shared, group: &GroupShared) -> Msg {
-        let mut msg = shared.pool.get_for_frame(group.share);
+    /// Builds the message of the next frame of those that are being handed out.
+    fn next_frame(&mut self, shared: &Shared, group: &GroupShared) -> Option<Msg> {
         let frames = &mut self.current;
+        frames.count = frames.count.checked_sub(1)?;
+        let mut msg = shared.pool.get_for_frame(group.share);
         if let Ok(Parse::Complete(frame)) = FrameRef::parse(&frames.bytes[frames.start..frames.end])
         {
             msg.load(&frame);
@@ -155,15 +169,18 @@ impl Receiver {
             debug_assert!(false, "a frame of {frames:?} was not validated");
             msg.reset();
         }
-        frames.count -= 1;
         if frames.count == 0 {
-            let buffer = std::mem::take(frames).bytes;
-            shared
-                .pool
-                .settle_frames(group.share, std::mem::take(&mut self.begun));
-            shared.chunks.give(buffer);
+            self.finish(shared, group);
         }
-        msg
+        Some(msg)
+    }
+
+    /// All frames have been handed out.
+    #[cold]
+    fn finish(&mut self, shared: &Shared, group: &GroupShared) {
+        let frames = std::mem::take(&mut self.begun);
+        shared.pool.settle_frames(group.share, frames);
+        shared.chunks.give(std::mem::take(&mut self.current).bytes);
     }
 
     /// Gives up what has been taken out of the inbox.

@@ -14,7 +14,6 @@ use crate::shared::send_budget::SendBudget;
 impl Outbox {
     /// Whether a message of this header may be posted by `group` now: the checks that depend on the
     /// channel, in their order.
-    #[inline]
     pub(crate) fn admit(
         &mut self,
         header: &BinaryHeader,
@@ -26,7 +25,6 @@ impl Outbox {
         self.admit_frame(frame, group, limits, when_full)
     }
 
-    #[inline]
     pub(super) fn admit_frame(
         &mut self,
         (number, op_code, frame_len): (ChannelNumber, OpCode, usize),
@@ -42,7 +40,7 @@ impl Outbox {
         if self.group != Some(group) {
             return Err(PostErrorKind::InvalidChannelGroup);
         }
-        self.admit_op_code(op_code)
+        self.judge_op_code(op_code)
             .map_err(PostErrorKind::NotAllowed)?;
         if self.phase != Phase::Open {
             return Err(PostErrorKind::ChannelClosed);
@@ -64,19 +62,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether the conversation, as it stands, lets this side say `op_code`; if not, why.
-    #[inline]
-    fn admit_op_code(&self, op_code: OpCode) -> Result<(), &'static str> {
-        let is_data = matches!(op_code, OpCode::Request | OpCode::Response | OpCode::Signal);
-        let has_said_bye = self.bye_request_posted || self.bye_response_posted;
-        if is_data && !has_said_bye && self.role != Role::Listener {
-            return Ok(());
-        }
-        self.judge_op_code(op_code)
-    }
-
-    /// The same in full: the first reason against it.
-    #[cold]
+    /// Whether the conversation, as it stands, lets this side say `op_code`; if not, the first reason
+    /// against it.
     fn judge_op_code(&self, op_code: OpCode) -> Result<(), &'static str> {
         if opens_channel(op_code) {
             return Err("the channel exists already; a new one is opened on channel 0");
@@ -114,7 +101,11 @@ impl Outbox {
     }
 
     #[inline]
-    fn is_full(&self, frame_len: usize, (options, budget): (&Options, &SendBudget)) -> bool {
+    pub(super) fn is_full(
+        &self,
+        frame_len: usize,
+        (options, budget): (&Options, &SendBudget),
+    ) -> bool {
         self.queued_messages > 0
             && (self.queued_messages >= options.send_queue_messages
                 || self.queued_bytes + frame_len > options.send_queue_bytes

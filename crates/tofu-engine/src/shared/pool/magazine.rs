@@ -66,7 +66,7 @@ fn open(entries: &mut Vec<Entry>, pool: &Arc<Pool>) -> usize {
         pool: Arc::downgrade(pool),
         magazine: pool.open_page().map(|page| Magazine {
             page,
-            free: Vec::new(),
+            free: Vec::with_capacity(pool.magazine_len),
         }),
     });
     entries.len() - 1
@@ -75,9 +75,6 @@ fn open(entries: &mut Vec<Entry>, pool: &Arc<Pool>) -> usize {
 /// Runs `work` with this thread's magazine for a pool; `None` where it has none.
 #[inline]
 fn with<R>(pool: &Arc<Pool>, work: impl FnOnce(&mut Magazine) -> R) -> Option<R> {
-    if pool.magazine_len == 0 {
-        return None;
-    }
     let used = MAGAZINES.try_with(|entries| find(&mut entries.borrow_mut(), pool).map(work));
     // A thread that is ending has none any more.
     used.ok().flatten()
@@ -113,27 +110,38 @@ pub(super) fn uncount_one(pool: &Arc<Pool>, share: Option<ShareIndex>) -> Option
 #[inline]
 pub(super) fn give(envelope: Box<Envelope>) -> Option<Box<Envelope>> {
     // What does not count any more comes from the engine, which has no use for it.
-    if !envelope.counted || envelope.message.capacity() > KEEP_CAPACITY {
+    if !envelope.counted || envelope.side.is_some() || envelope.message.capacity() > KEEP_CAPACITY {
         return Some(envelope);
     }
     // Pointers only: what a message is moved in is not to be copied to and fro.
     let mut given = Some(envelope);
-    let mut news = None;
     // A thread that is ending has none any more.
-    let _ending = MAGAZINES.try_with(|entries| {
-        let pool = given.as_ref()?.home.as_ref()?;
-        if pool.magazine_len == 0 || pool.is_closed() {
-            return None;
-        }
+    let news = MAGAZINES.try_with(|entries| {
         let mut entries = entries.borrow_mut();
-        let magazine = find(&mut entries, pool)?;
-        news = magazine.push(given.take()?);
-        Some(())
+        let magazine = find(&mut entries, given.as_ref()?.home.as_ref()?)?;
+        magazine.push(given.take()?)
     });
-    if let Some(pool) = news {
-        pool.announce(true);
+    if let Ok(Some(news)) = news {
+        news.tell();
     }
     given
+}
+
+/// A message has come back to a pool that is watched.
+struct News {
+    pool: Arc<Pool>,
+    has_room: bool,
+}
+
+impl News {
+    /// To be told when no magazine is in use.
+    #[cold]
+    fn tell(self) {
+        self.pool.announce(self.has_room);
+        if self.pool.is_closed() {
+            forget(&self.pool);
+        }
+    }
 }
 
 /// Empties this thread's magazine for a pool that is closed.
@@ -142,6 +150,14 @@ pub(super) fn forget(pool: &Arc<Pool>) {
         magazine.page.set_free(0);
         std::mem::take(&mut magazine.free)
     });
+}
+
+#[cold]
+fn look(pool: &Arc<Pool>, share: Option<ShareIndex>) -> News {
+    News {
+        pool: Arc::clone(pool),
+        has_room: pool.is_resume_due(&mut pool.state.lock(), share),
+    }
 }
 
 impl Magazine {
@@ -194,16 +210,16 @@ impl Magazine {
         self.free.extend(taken.take(half));
     }
 
-    /// Takes a message in. Returns its pool if somebody is to be told that there is room.
+    /// Takes a message in. Returns what is to be told of it.
     #[inline]
-    fn push(&mut self, mut envelope: Box<Envelope>) -> Option<Arc<Pool>> {
+    fn push(&mut self, mut envelope: Box<Envelope>) -> Option<News> {
         envelope.counted = false;
         let share = envelope.share.take();
         let pool = envelope.home.as_ref()?;
-        let mut news = None;
-        if self.uncount_one(pool, share) && pool.is_resume_due(&mut pool.state.lock(), share) {
-            news = Some(Arc::clone(pool));
-        }
+        let news = match self.uncount_one(pool, share) {
+            true => Some(look(pool, share)),
+            false => None,
+        };
         if self.free.len() >= pool.magazine_len {
             self.empty(pool);
         }

@@ -16,8 +16,9 @@ const NONE: u64 = u64::MAX;
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Page {
-    in_use: AtomicI64,
-    /// The part that belongs to `share`.
+    /// Messages of no share.
+    of_none: AtomicI64,
+    /// Messages of `share`.
     of_share: AtomicI64,
     /// Which share; changed under the pool's lock only.
     share: AtomicU64,
@@ -25,15 +26,10 @@ pub(super) struct Page {
     free: AtomicUsize,
 }
 
-#[inline]
-fn is_much(count: i64) -> bool {
-    count.abs() >= SETTLED_AT
-}
-
 impl Default for Page {
     fn default() -> Page {
         Page {
-            in_use: AtomicI64::new(0),
+            of_none: AtomicI64::new(0),
             of_share: AtomicI64::new(0),
             share: AtomicU64::new(NONE),
             free: AtomicUsize::new(0),
@@ -44,40 +40,35 @@ impl Default for Page {
 impl Page {
     /// The count as it stands.
     pub(super) fn in_use(&self) -> i64 {
-        self.in_use.load(Ordering::Acquire)
+        self.of_none.load(Ordering::Acquire) + self.of_share.load(Ordering::Acquire)
     }
 
     pub(super) fn in_use_of(&self, share: ShareIndex) -> i64 {
-        // Read first: what it counts is written before it.
-        self.in_use();
-        if self.share.load(Ordering::Relaxed) == u64::from(share.0) {
-            self.of_share.load(Ordering::Relaxed)
-        } else {
-            0
+        match self.share.load(Ordering::Relaxed) == u64::from(share.0) {
+            true => self.of_share.load(Ordering::Acquire),
+            false => 0,
         }
     }
 
     /// One message was taken. Whether the page is to be settled now. Its thread only.
     #[inline]
     pub(super) fn take_one(&self) -> bool {
-        let count = self.in_use.load(Ordering::Relaxed) + 1;
-        self.in_use.store(count, Ordering::Release);
-        is_much(count)
+        let count = self.of_none.load(Ordering::Relaxed) + 1;
+        self.of_none.store(count, Ordering::Release);
+        count >= SETTLED_AT
     }
 
     /// One message was given back. Whether the page is to be settled now. Its thread only, and `share`
     /// must be the page's.
     #[inline]
     pub(super) fn give_one(&self, share: Option<ShareIndex>) -> bool {
-        let mut is_full = false;
-        if share.is_some() {
-            let count = self.of_share.load(Ordering::Relaxed) - 1;
-            self.of_share.store(count, Ordering::Relaxed);
-            is_full = is_much(count);
-        }
-        let count = self.in_use.load(Ordering::Relaxed) - 1;
-        self.in_use.store(count, Ordering::Release);
-        is_full || is_much(count)
+        let counter = match share {
+            Some(_) => &self.of_share,
+            None => &self.of_none,
+        };
+        let count = counter.load(Ordering::Relaxed) - 1;
+        counter.store(count, Ordering::Release);
+        count <= -SETTLED_AT
     }
 
     /// Whether a message of this share can be given back here.
@@ -94,10 +85,11 @@ impl Page {
     /// Empties it: what stood there. Its thread only, under the pool's lock.
     pub(super) fn take(&self) -> (i64, Option<(ShareIndex, i64)>) {
         let of_share = self.of_share.load(Ordering::Relaxed);
-        self.of_share.store(0, Ordering::Relaxed);
+        self.of_share.store(0, Ordering::Release);
+        let of_none = self.of_none.load(Ordering::Relaxed);
+        self.of_none.store(0, Ordering::Release);
         let share = u32::try_from(self.share.load(Ordering::Relaxed)).ok();
-        let in_use = self.in_use.load(Ordering::Relaxed);
-        self.in_use.store(0, Ordering::Release);
+        let in_use = of_none + of_share;
         (in_use, share.map(|share| (ShareIndex(share), of_share)))
     }
 
