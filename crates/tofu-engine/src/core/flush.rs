@@ -14,9 +14,11 @@ use crate::core::channel::{Channel, Ending, Manner, Progress};
 use crate::core::conversation::{Sent, State};
 use crate::core::deadlines::Timer;
 use crate::core::desk::Desk;
+use crate::core::outgoing::Outgoing;
 use crate::core::segments::SentFrames;
 use crate::core::transport::{Stream, Transport};
 use crate::msg::Report;
+use crate::options::Options;
 use crate::shared::outbox::Outbox;
 
 /// Slices in one vectored write.
@@ -27,6 +29,21 @@ const LOOKS: u32 = 4;
 
 /// And the longest time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Writes what lies in several pieces.
+fn write_vectored(
+    stream: &mut impl Write,
+    outgoing: &Outgoing,
+    limit: usize,
+    options: &Options,
+) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let used = outgoing.slices(&mut slices, limit);
+    if used > 1 && outgoing.is_cut() && planted!(options, WrongOrderAfterCut) {
+        slices.swap(0, 1);
+    }
+    stream.write_vectored(&slices[..used])
+}
 
 /// What a stretch of sending has brought about.
 #[derive(Debug, Default)]
@@ -64,20 +81,15 @@ impl<T: Transport> Channel<T> {
         let Some(stream) = &mut self.stream else {
             return false;
         };
-        let mut slices = [IoSlice::new(&[]); SLICES];
         let options = desk.options();
         let in_bytes = options.turn_bytes - tally.written;
         let limit = self
             .outgoing
             .stretch(options.turn_messages - tally.messages)
             .min(in_bytes);
-        let used = self.outgoing.slices(&mut slices, limit);
-        if used > 1 && self.outgoing.is_cut() && planted!(desk.options(), WrongOrderAfterCut) {
-            slices.swap(0, 1);
-        }
-        let result = match &slices[..used] {
-            [one] => stream.write(one),
-            several => stream.write_vectored(several),
+        let result = match self.outgoing.single_slice(limit) {
+            Some(bytes) => stream.write(bytes),
+            None => write_vectored(stream, &self.outgoing, limit, options),
         };
         match result {
             Ok(0) => {

@@ -115,6 +115,12 @@ impl Outgoing {
         end - self.written
     }
 
+    /// What is to be written next, at most `limit` bytes, where it lies in one piece, as it mostly does.
+    pub(crate) fn single_slice(&self, limit: usize) -> Option<&[u8]> {
+        let bytes = self.segments.only_chunk()?.get(self.written..)?;
+        Some(&bytes[..limit.min(bytes.len())])
+    }
+
     /// Collects what is to be written next, at most `limit` bytes, as slices for one vectored
     /// write.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>], limit: usize) -> usize {

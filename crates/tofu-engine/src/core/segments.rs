@@ -172,6 +172,14 @@ impl Segments {
         }
     }
 
+    /// The bytes of a chunk with nothing in front of it and nothing behind.
+    pub(super) fn only_chunk(&self) -> Option<&[u8]> {
+        match &self.last {
+            Some(Segment::Chunk(chunk)) if self.earlier.is_empty() => Some(&chunk.bytes),
+            _ => None,
+        }
+    }
+
     /// A new chunk at the end, in an empty buffer.
     #[cold]
     pub(super) fn push_chunk(&mut self, buffer: Vec<u8>) -> &mut Chunk {

@@ -22,8 +22,10 @@ pub(crate) struct Chunks {
     empty: Mutex<Stack>,
 }
 
-/// After so many that were given back it is looked at what was not needed meanwhile.
+/// After so many that were given back it is looked at what was not needed meanwhile, or after so many
+/// times as many as there are, whichever is more: each has had its chance.
 const WHILE: usize = 1024;
+const CHANCES: usize = 32;
 
 /// Invariants: `bytes` is the sum of the capacities; `least` is the least that there were since
 /// `given` was 0.
@@ -52,9 +54,9 @@ impl Stack {
         self.bytes += buffer.capacity();
         self.buffers.push(buffer);
         self.given += 1;
-        match self.given {
-            WHILE.. => self.trim(),
-            _ => Vec::new(),
+        match self.given >= WHILE.max(CHANCES * self.buffers.len()) {
+            true => self.trim(),
+            false => Vec::new(),
         }
     }
 
@@ -103,7 +105,7 @@ mod tests {
         /// A while in which `count` buffers are in use at the same time, again and again.
         fn pass(&mut self, count: usize) {
             let mut given = 0;
-            while given < WHILE {
+            while given < WHILE.max(CHANCES * self.buffers.len()) {
                 let taken: Vec<_> = (0..count)
                     .map(|_| self.pop().unwrap_or_else(|| Vec::with_capacity(100)))
                     .collect();
