@@ -15,7 +15,11 @@ use crate::shared::{Arc, Shared};
 
 /// Deliveries of a turn go out early when they hold so many bytes, so that the receiver starts
 /// while the core goes on reading.
-const EARLY_FLUSH: usize = 256 * 1024;
+const EARLY_FLUSH: usize = 128 * 1024;
+
+/// Small runs are gathered in buffers of about so many bytes. No more, for the same buffers then hold
+/// what channels have to send, and would keep what they have grown to.
+const GATHERED: usize = 8 * 1024;
 
 /// Runs of at least half a buffer's bytes are handed over with their buffer; smaller ones are
 /// copied together, so that a few frames never pin a large buffer.
@@ -170,7 +174,7 @@ impl Groups {
         let Some(group) = self.touch(id) else { return };
         let capacity = match group.staged.last() {
             Some(Delivery::Frames(last)) if last.end == last.bytes.len() => {
-                crate::core::outgoing::CHUNK_LEN.saturating_sub(last.end)
+                GATHERED.saturating_sub(last.end)
             }
             _ => 0,
         };
