@@ -18,7 +18,6 @@ use crate::core::outgoing::Outgoing;
 use crate::core::segments::SentFrames;
 use crate::core::transport::{Stream, Transport};
 use crate::msg::Report;
-use crate::options::Options;
 use crate::shared::outbox::Outbox;
 
 /// Slices in one vectored write.
@@ -30,16 +29,16 @@ const LOOKS: u32 = 4;
 /// And the longest time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Writes what lies in several pieces.
+/// Writes what lies in several pieces; `mixed_up` is a defect built in on purpose.
 fn write_vectored(
     stream: &mut impl Write,
     outgoing: &Outgoing,
     limit: usize,
-    options: &Options,
+    mixed_up: bool,
 ) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES];
     let used = outgoing.slices(&mut slices, limit);
-    if used > 1 && outgoing.is_cut() && planted!(options, WrongOrderAfterCut) {
+    if mixed_up && used > 1 && outgoing.is_cut() {
         slices.swap(0, 1);
     }
     stream.write_vectored(&slices[..used])
@@ -89,7 +88,10 @@ impl<T: Transport> Channel<T> {
             .min(in_bytes);
         let result = match self.outgoing.single_slice(limit) {
             Some(bytes) => stream.write(bytes),
-            None => write_vectored(stream, &self.outgoing, limit, options),
+            None => {
+                let mixed_up = planted!(options, WrongOrderAfterCut);
+                write_vectored(stream, &self.outgoing, limit, mixed_up)
+            }
         };
         match result {
             Ok(0) => {
