@@ -237,15 +237,37 @@ impl<T: Transport> Core<T> {
         }
     }
 
-    /// Serves everything that is ready now, each socket once.
+    /// Serves everything that is ready now, each socket once. Whenever a good part has been read it is
+    /// handed over, and what has been posted meanwhile goes out before more is read: so the answers to
+    /// what was read are sent while all that belongs to their connections is still in the caches.
     fn serve_ready(&mut self) {
-        for _ in 0..self.desk.ready.len() {
+        let ready = self.desk.ready.len();
+        let mut extra = ready;
+        for _ in 0..ready {
             let Some(token) = self.desk.ready.pop_front() else {
                 return;
             };
             self.serve(token);
             if self.desk.groups.is_flush_due() {
                 self.desk.groups.flush(&self.desk.shared);
+                self.serve_posted(&mut extra);
+            }
+        }
+    }
+
+    /// In the middle of a turn: takes what was left to do since it began, and serves as many sockets as
+    /// that has made ready, at most `extra` of them, so that the turn comes to its end.
+    fn serve_posted(&mut self, extra: &mut usize) {
+        if *extra == 0 {
+            return;
+        }
+        let before = self.desk.ready.len();
+        self.take_work();
+        let added = self.desk.ready.len().saturating_sub(before).min(*extra);
+        *extra -= added;
+        for _ in 0..added {
+            if let Some(token) = self.desk.ready.pop_back() {
+                self.serve(token);
             }
         }
     }

@@ -40,12 +40,23 @@ pub(crate) struct MemoryStream {
 pub(crate) struct World {
     backlog: VecDeque<MemoryStream>,
     listening: bool,
-    tokens: Vec<Vec<Token>>,
+    pub(crate) tokens: Vec<Vec<Token>>,
     /// Bytes that one read gives and one write takes; then the stream is not ready.
     pub(crate) read_limit: usize,
     pub(crate) write_limit: usize,
     /// What every write answers instead of taking anything.
     pub(crate) write_outcome: Option<fn() -> io::Result<usize>>,
+    /// Called before every read.
+    pub(crate) on_read: Option<Box<dyn FnMut()>>,
+}
+
+/// What another thread might do at that moment.
+fn call_before_read(world: &RefCell<World>) {
+    let hook = world.borrow_mut().on_read.take();
+    if let Some(mut hook) = hook {
+        hook();
+        world.borrow_mut().on_read = Some(hook);
+    }
 }
 
 pub(crate) struct MemoryTransport {
@@ -104,6 +115,7 @@ impl RawEnd {
 
 impl Read for MemoryStream {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        call_before_read(&self.world);
         let mut pipe = self.inward.borrow_mut();
         if pipe.bytes.is_empty() && pipe.ended {
             return Ok(0);

@@ -1,12 +1,14 @@
 //! The core as a whole, over memory: streams cut at every byte, endings, deadlines.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tofu_msg::{ChannelNumber, Message, MessageId, OpCode, Origin, Status};
 
 use crate::core::channel::Channel;
-use crate::core::engine::{Core, Socket};
+use crate::core::engine::{Core, Readiness, Socket};
 use crate::core::testing::{MemoryTransport, Net};
 use crate::core::transport::Token;
 use crate::options::Options;
@@ -332,4 +334,46 @@ fn the_pool_is_looked_at_again_also_when_watching_began_behind_a_look() {
         net.now = at;
         drop(held);
     }
+}
+
+#[test]
+fn what_is_posted_while_much_is_read_goes_out_before_all_is_read() {
+    const TALKERS: usize = 6;
+    let mut net = Net::new(&Options::default(), usize::MAX, usize::MAX);
+    let talkers: Vec<_> = (0..TALKERS).map(|_| net.raw_hello().0).collect();
+    let (listener, number) = net.raw_hello();
+    let mut signal = Message::new(OpCode::Signal);
+    signal.body_mut().append(&[7; 1000]).unwrap();
+    for talker in &talkers {
+        (0..60).for_each(|_| talker.say(&signal));
+    }
+    signal.set_channel_number(number);
+    // Behind the listener the talkers came first; the one that only listens is not ready.
+    let tokens = net.world.borrow().tokens[0][1..=TALKERS].to_vec();
+    let read_all = |net: &mut Net| {
+        for &token in &tokens {
+            let readable = Readiness {
+                readable: true,
+                ..Readiness::default()
+            };
+            net.sides[0].core.event(token, readable);
+        }
+        net.sides[0].core.turn(net.now);
+    };
+    // A stream that has just given something says once that it has no more.
+    read_all(&mut net);
+    let sender = net.sides[0].group.sender().clone();
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let noted = Rc::clone(&heard);
+    net.world.borrow_mut().on_read = Some(Box::new(move || {
+        if noted.borrow().is_empty() {
+            sender.post(signal.clone().into()).unwrap();
+        }
+        noted.borrow_mut().push(listener.heard().len());
+    }));
+    read_all(&mut net);
+    let heard = heard.borrow();
+    assert_eq!(heard.len(), 2 * TALKERS, "each until it had no more");
+    assert_eq!(heard.iter().sum::<usize>(), 1, "in the same turn");
+    assert_eq!(heard[..2], [0, 0], "but not before much had been read");
 }
