@@ -51,6 +51,8 @@ pub(crate) struct Core<T: Transport> {
     pub(crate) shutdown: Option<Shutdown>,
     pub(crate) census: Census,
     work: Work,
+    /// Emptied after each use; it keeps its capacity.
+    posted: Vec<ChannelNumber>,
     /// Which group is first when the pool has room again.
     pub(super) rotation: usize,
     pub(super) pool_look: PoolLook,
@@ -65,6 +67,7 @@ impl<T: Transport> Core<T> {
             shutdown: None,
             census: Census::default(),
             work: Work::default(),
+            posted: Vec::new(),
             rotation: 0,
             pool_look: PoolLook::default(),
         }
@@ -237,9 +240,9 @@ impl<T: Transport> Core<T> {
         }
     }
 
-    /// Serves everything that is ready now, each socket once. Whenever a good part has been read it is
-    /// handed over, and what has been posted meanwhile goes out before more is read: so the answers to
-    /// what was read are sent while all that belongs to their connections is still in the caches.
+    /// Serves everything that is ready now, in its order. Whenever a good part has been read it is handed
+    /// over, and what has been posted meanwhile goes out before more is read: so the answers to what was
+    /// read are sent while all that belongs to their connections is still in the caches.
     fn serve_ready(&mut self) {
         let ready = self.desk.ready.len();
         let mut extra = ready;
@@ -248,28 +251,41 @@ impl<T: Transport> Core<T> {
                 return;
             };
             self.serve(token);
-            if self.desk.groups.is_flush_due() {
-                self.desk.groups.flush(&self.desk.shared);
+            if self.flush_if_due() {
                 self.serve_posted(&mut extra);
             }
         }
     }
 
-    /// In the middle of a turn: takes what was left to do since it began, and serves as many sockets as
-    /// that has made ready, at most `extra` of them, so that the turn comes to its end.
+    /// In the middle of a turn: takes what was posted since it began, and serves those to whom it was,
+    /// unless they stand in the line for this turn anyway; at most `extra` of them, so that the turn comes
+    /// to its end. Whatever else is to be done waits for the next turn.
     fn serve_posted(&mut self, extra: &mut usize) {
-        if *extra == 0 {
-            return;
+        let mut posted = std::mem::take(&mut self.posted);
+        self.desk.shared.worklist.take_posted(&mut posted);
+        let line = std::mem::take(&mut self.desk.ready);
+        for number in posted.drain(..) {
+            self.serve_number(number);
         }
-        let before = self.desk.ready.len();
-        self.take_work();
-        let added = self.desk.ready.len().saturating_sub(before).min(*extra);
-        *extra -= added;
-        for _ in 0..added {
-            if let Some(token) = self.desk.ready.pop_back() {
-                self.serve(token);
+        self.posted = posted;
+        for token in std::mem::replace(&mut self.desk.ready, line) {
+            if *extra == 0 {
+                self.desk.ready.push_back(token);
+                continue;
             }
+            *extra -= 1;
+            self.serve(token);
+            self.flush_if_due();
         }
+    }
+
+    /// Hands over what has been read, if that is much. Whether it was.
+    fn flush_if_due(&mut self) -> bool {
+        let due = self.desk.groups.is_flush_due();
+        if due {
+            self.desk.groups.flush(&self.desk.shared);
+        }
+        due
     }
 
     fn serve(&mut self, token: Token) {

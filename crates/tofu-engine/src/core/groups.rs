@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::core::outgoing::CHUNK_LEN;
 use crate::core::time::Time;
 use crate::core::transport::Token;
 use crate::msg::Msg;
@@ -17,9 +18,13 @@ use crate::shared::{Arc, Shared};
 /// while the core goes on reading.
 const EARLY_FLUSH: usize = 128 * 1024;
 
-/// Small runs are gathered in buffers of about so many bytes. No more, for the same buffers then hold
-/// what channels have to send, and would keep what they have grown to.
+/// Small runs are gathered in buffers of about so many bytes, or in what a buffer has. They grow no
+/// further, for the same buffers then hold what channels have to send, and would keep their size.
 const GATHERED: usize = 8 * 1024;
+
+fn gathered(capacity: usize) -> usize {
+    capacity.clamp(GATHERED, CHUNK_LEN)
+}
 
 /// Runs of at least half a buffer's bytes are handed over with their buffer; smaller ones are
 /// copied together, so that a few frames never pin a large buffer.
@@ -174,7 +179,7 @@ impl Groups {
         let Some(group) = self.touch(id) else { return };
         let capacity = match group.staged.last() {
             Some(Delivery::Frames(last)) if last.end == last.bytes.len() => {
-                GATHERED.saturating_sub(last.end)
+                gathered(last.bytes.capacity()).saturating_sub(last.end)
             }
             _ => 0,
         };

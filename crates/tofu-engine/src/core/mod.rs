@@ -15,7 +15,7 @@ mod desk;
 pub(crate) mod engine;
 mod fill;
 mod flush;
-mod groups;
+pub(crate) mod groups;
 mod inflow;
 mod invariants;
 mod lingering;

@@ -192,7 +192,10 @@ impl Segments {
 
     /// Moves all of `other` behind these.
     pub(super) fn append(&mut self, other: &mut Segments) {
-        if let Some(last) = other.last.take() {
+        if self.last.is_none() {
+            // The queue of before goes with what it has grown to.
+            std::mem::swap(self, other);
+        } else if let Some(last) = other.last.take() {
             self.earlier.extend(self.last.replace(last));
             self.earlier.append(&mut other.earlier);
         }

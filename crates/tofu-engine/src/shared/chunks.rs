@@ -22,10 +22,8 @@ pub(crate) struct Chunks {
     empty: Mutex<Stack>,
 }
 
-/// After so many that were given back it is looked at what was not needed meanwhile, or after so many
-/// times as many as there are, whichever is more: each has had its chance.
+/// After so many that were given back it is looked at what was not needed meanwhile.
 const WHILE: usize = 1024;
-const CHANCES: usize = 32;
 
 /// Invariants: `bytes` is the sum of the capacities; `least` is the least that there were since
 /// `given` was 0.
@@ -54,9 +52,9 @@ impl Stack {
         self.bytes += buffer.capacity();
         self.buffers.push(buffer);
         self.given += 1;
-        match self.given >= WHILE.max(CHANCES * self.buffers.len()) {
-            true => self.trim(),
-            false => Vec::new(),
+        match self.given {
+            WHILE.. => self.trim(),
+            _ => Vec::new(),
         }
     }
 
@@ -105,7 +103,7 @@ mod tests {
         /// A while in which `count` buffers are in use at the same time, again and again.
         fn pass(&mut self, count: usize) {
             let mut given = 0;
-            while given < WHILE.max(CHANCES * self.buffers.len()) {
+            while given < WHILE {
                 let taken: Vec<_> = (0..count)
                     .map(|_| self.pop().unwrap_or_else(|| Vec::with_capacity(100)))
                     .collect();

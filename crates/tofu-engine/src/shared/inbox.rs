@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tofu_msg::{Origin, Status};
 
+use crate::core::groups::is_worth_its_buffer;
 use crate::core::transport::Token;
 use crate::msg::Msg;
 use crate::shared::chunks::Chunks;
@@ -105,16 +106,19 @@ struct State {
 
 impl State {
     /// Copies a few frames behind those that wait already, where their buffer has room: frames
-    /// that nobody fetches must not pin a buffer each. Returns the buffer that is no longer needed.
+    /// that nobody fetches must not pin a buffer each that is mostly empty. Returns the buffer that is
+    /// no longer needed.
     fn merge(&mut self, delivery: Delivery) -> Result<Vec<u8>, Delivery> {
         let Delivery::Frames(frames) = delivery else {
             return Err(delivery);
         };
+        let len = frames.end - frames.start;
+        let is_kept = len > MERGED_BYTES || is_worth_its_buffer(len, frames.bytes.capacity());
         match self.queue.back_mut() {
             Some(Delivery::Frames(last))
-                if last.end == last.bytes.len()
-                    && last.bytes.capacity() - last.end >= frames.end - frames.start
-                    && frames.end - frames.start <= MERGED_BYTES =>
+                if !is_kept
+                    && last.end == last.bytes.len()
+                    && last.bytes.capacity() - last.end >= len =>
             {
                 last.bytes
                     .extend_from_slice(&frames.bytes[frames.start..frames.end]);
@@ -130,13 +134,13 @@ impl State {
 impl Inbox {
     /// Adds what a turn has delivered, in order.
     pub(crate) fn deliver(&self, batch: &mut Vec<Delivery>, chunks: &Chunks) {
-        let mut spare = None;
+        let mut spare = Vec::new();
         let mut state = self.state.lock();
         for delivery in batch.drain(..) {
             let load = delivery.load();
             state.load.messages += load.messages;
             match state.merge(delivery) {
-                Ok(buffer) => spare = Some(buffer),
+                Ok(buffer) => spare.push(buffer),
                 Err(delivery) => {
                     state.load.bytes += load.bytes;
                     state.queue.push_back(delivery);
@@ -144,9 +148,7 @@ impl Inbox {
             }
         }
         self.notify(state);
-        if let Some(buffer) = spare {
-            chunks.give(buffer);
-        }
+        spare.into_iter().for_each(|buffer| chunks.give(buffer));
     }
 
     /// Adds a message of `update_receiver`; gives it back when too many wait or the inbox ended.

@@ -127,6 +127,14 @@ impl Worklist {
         self.pending.store(false, Ordering::Relaxed);
     }
 
+    /// Takes the channels with something to send alone, leaving `empty` in their place.
+    pub(crate) fn take_posted(&self, empty: &mut Vec<ChannelNumber>) {
+        debug_assert!(empty.is_empty());
+        let mut work = self.work.lock();
+        std::mem::swap(&mut work.dirty, empty);
+        self.pending.store(!work.is_empty(), Ordering::Relaxed);
+    }
+
     /// Whether something has been added, as far as this thread has noticed.
     #[cfg(any(test, feature = "net"))]
     pub(crate) fn is_pending(&self) -> bool {
@@ -180,6 +188,24 @@ mod tests {
             inner.fetch_add(1, Ordering::SeqCst);
         };
         (count, Worklist::new(Box::new(wake), Arc::default()))
+    }
+
+    #[test]
+    fn what_was_posted_can_be_taken_alone() {
+        let (_, list) = counting();
+        list.add_dirty(ChannelNumber::new(1));
+        list.pool_has_room();
+        let mut posted = Vec::new();
+        list.take_posted(&mut posted);
+        assert_eq!(posted, [ChannelNumber::new(1)]);
+        assert!(list.is_pending(), "there is more to do");
+        let mut work = Work::default();
+        list.take(&mut work);
+        assert!(work.pool_room && work.dirty.is_empty());
+        list.add_dirty(ChannelNumber::new(2));
+        posted.clear();
+        list.take_posted(&mut posted);
+        assert!(!list.is_pending());
     }
 
     #[test]

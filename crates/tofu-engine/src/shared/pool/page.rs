@@ -1,7 +1,8 @@
 //! A thread's page: what it has taken out of a pool and given back since it last settled.
 //!
 //! Written by its one thread without a lock, read by whoever holds the pool's lock. So the hot path
-//! touches no memory that other threads write, and the counts are exact all the same.
+//! touches no memory that other threads write, and the counts are exact all the same, but for what the
+//! thread does while they are read.
 
 use crate::shared::pool::ShareIndex;
 use crate::sync::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -38,9 +39,11 @@ impl Default for Page {
 }
 
 impl Page {
-    /// The count as it stands.
+    /// The count as it stands; while its thread goes on, at least as much as there was at some moment.
     pub(super) fn in_use(&self) -> i64 {
-        self.of_none.load(Ordering::Acquire) + self.of_share.load(Ordering::Acquire)
+        // Between two settlings it only falls: read first, it is not lower than beside the other.
+        let of_share = self.of_share.load(Ordering::Acquire);
+        of_share + self.of_none.load(Ordering::Acquire)
     }
 
     pub(super) fn in_use_of(&self, share: ShareIndex) -> i64 {
