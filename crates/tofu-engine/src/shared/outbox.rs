@@ -89,7 +89,7 @@ impl Taken {
 /// Invariants: `queued_messages`/`queued_bytes` count what was posted and not wholly handed to the
 /// kernel, wherever it is, and what is reserved; `drawn_ahead` is 0 while nothing is queued; `listed`
 /// is set while the number stands in the worklist; `outgoing` is empty unless the phase is `Open` or `Closing`;
-/// `plain_for` is set while the phase is `Open`, the role not `Listener`, and no bye has been posted.
+/// `takes_data` is set while the phase is `Open`, the role not `Listener`, and no bye has been posted.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     phase: Phase,
@@ -97,8 +97,8 @@ pub(crate) struct Outbox {
     life: u64,
     role: Role,
     group: Option<GroupId>,
-    /// The same while data may be posted, whatever has been said before; else `None`.
-    plain_for: Option<GroupId>,
+    /// Its group may post data, whatever has been said before.
+    takes_data: bool,
     token: Option<Token>,
     hello_response_posted: bool,
     bye_request_posted: bool,
@@ -162,7 +162,7 @@ impl Outbox {
             life: self.life + 1,
             role,
             group: Some(group),
-            plain_for: (role != Role::Listener).then_some(group),
+            takes_data: role != Role::Listener,
             token,
             ..Outbox::default()
         };
@@ -186,7 +186,7 @@ impl Outbox {
         group: GroupId,
         limits: (&Options, &SendBudget),
     ) -> bool {
-        self.plain_for == Some(group) && !self.is_full(header.frame_len(), limits)
+        self.takes_data && self.group == Some(group) && !self.is_full(header.frame_len(), limits)
     }
 
     /// Appends an admitted small message's frame. Whether the number stands in the worklist already; if
@@ -215,8 +215,8 @@ impl Outbox {
     ) -> Appended {
         match header.op_code {
             OpCode::HelloResponse => self.hello_response_posted = true,
-            OpCode::ByeRequest => (self.bye_request_posted, self.plain_for) = (true, None),
-            OpCode::ByeResponse => (self.bye_response_posted, self.plain_for) = (true, None),
+            OpCode::ByeRequest => (self.bye_request_posted, self.takes_data) = (true, false),
+            OpCode::ByeResponse => (self.bye_response_posted, self.takes_data) = (true, false),
             _ => {}
         }
         if header.payload_len() < large {
@@ -241,7 +241,7 @@ impl Outbox {
 
     /// Takes an admitted ByeSignal: the channel's last post. The caller lists the number as urgent.
     pub(crate) fn set_abort(&mut self, signal: Msg) {
-        (self.phase, self.plain_for) = (Phase::Closing, None);
+        (self.phase, self.takes_data) = (Phase::Closing, false);
         self.abort = Some(signal);
     }
 
@@ -327,7 +327,7 @@ impl Outbox {
     /// Nothing more may be posted; what is queued goes to the core.
     pub(crate) fn begin_closing(&mut self) -> Taken {
         if self.phase == Phase::Open {
-            (self.phase, self.plain_for) = (Phase::Closing, None);
+            (self.phase, self.takes_data) = (Phase::Closing, false);
         }
         self.take()
     }
@@ -335,7 +335,7 @@ impl Outbox {
     /// The channel has ended: whatever was posted up to now goes to the core, nothing follows.
     /// Also returns how much goes back to the engine's budget.
     pub(crate) fn close(&mut self) -> (Taken, usize) {
-        (self.phase, self.plain_for) = (Phase::Closed, None);
+        (self.phase, self.takes_data) = (Phase::Closed, false);
         self.token = None;
         self.peer = None;
         self.queued_messages = 0;

@@ -142,6 +142,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tofu_msg::Message;
 
     #[test]
     fn an_empty_queue_has_room_whatever_others_have_queued() {
@@ -214,5 +215,49 @@ mod tests {
         let (_, drawn) = outbox.close();
         budget.release(drawn);
         assert_eq!(budget.queued(), 0);
+    }
+
+    /// What a post of data finds at once must be what a look at everything finds.
+    fn check_takes_data(outbox: &Outbox, when: &str) {
+        let judged = [OpCode::Request, OpCode::Response, OpCode::Signal]
+            .map(|op_code| outbox.phase == Phase::Open && outbox.judge_op_code(op_code).is_ok());
+        assert_eq!(judged, [outbox.takes_data; 3], "{when}: {outbox:?}");
+    }
+
+    #[test]
+    fn whether_data_may_be_posted_is_known_whatever_happens() {
+        let options = Options::default();
+        let budget = SendBudget::new(&options);
+        let post = |outbox: &mut Outbox, op_code| {
+            let mut message = Message::new(op_code);
+            message.set_channel_number(ChannelNumber::new(1));
+            let header = message.header();
+            outbox.append(&header, message.into(), usize::MAX, &budget, Vec::new);
+        };
+        check_takes_data(&Outbox::default(), "vacant");
+        for role in [Role::Listener, Role::Initiator, Role::Acceptor] {
+            let open = || {
+                let mut outbox = Outbox::default();
+                outbox.open(role, GroupId(1), None);
+                outbox
+            };
+            check_takes_data(&open(), "open");
+            for op_code in [OpCode::Signal, OpCode::ByeRequest, OpCode::ByeResponse] {
+                let mut outbox = open();
+                outbox.peer_said_bye();
+                post(&mut outbox, op_code);
+                check_takes_data(&outbox, "posted");
+            }
+            let mut aborted = open();
+            aborted.set_abort(Message::new(OpCode::ByeSignal).into());
+            check_takes_data(&aborted, "aborted");
+            let mut closing = open();
+            closing.begin_closing();
+            check_takes_data(&closing, "closing");
+            closing.close();
+            check_takes_data(&closing, "closed");
+            closing.open(role, GroupId(2), None);
+            check_takes_data(&closing, "in its next life");
+        }
     }
 }
