@@ -28,7 +28,7 @@ pub(super) struct Node {
     /// Descriptors and threads before the first channel, and behind the last.
     pub(super) before: Holdings,
     pub(super) after: Holdings,
-    /// What the process holds, and the part of it that the program has in use.
+    /// What the process holds, and the part of it that is in use, and not kept for reuse.
     pub(super) resident: Memory,
     pub(super) heap: Memory,
     /// Bytes in use by its last word on that.
@@ -86,7 +86,7 @@ impl Node {
         }
     }
 
-    /// Its channels, those of both sides, and the bytes that it has in use.
+    /// Its channels, those of both sides, and the bytes that it has in use beside those kept for reuse.
     pub(super) fn hear_beat(&mut self, rest: &str) -> Result<()> {
         let mut words = rest.split(' ');
         let mut next = || words.next().context("a beat with too few words");

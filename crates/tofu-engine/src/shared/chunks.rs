@@ -93,6 +93,11 @@ impl Chunks {
         // Freed, if need be, when the lock is left.
         let _surplus = idle.lock().push(buffer);
     }
+
+    /// The capacity of all.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.full.lock().bytes + self.empty.lock().bytes
+    }
 }
 
 #[cfg(test)]

@@ -118,6 +118,7 @@ impl Shared {
         self.registry
             .for_each(|_, outbox| outbox.count_into(&mut stats));
         (stats.pool_in_use, stats.pool_free) = self.pool.levels();
+        stats.kept_bytes = self.pool.kept_bytes() + self.chunks.kept_bytes();
         stats
     }
 

@@ -7,6 +7,7 @@
 
 mod counts;
 mod free_list;
+mod look;
 mod magazine;
 mod page;
 
@@ -354,20 +355,6 @@ impl Pool {
     #[inline]
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
-    }
-
-    /// Messages in use, and messages free.
-    pub(crate) fn levels(&self) -> (usize, usize) {
-        let state = self.state.lock();
-        let pages = state.counts.pages().iter();
-        let free = state.free.len() + pages.map(|page| page.free()).sum::<usize>();
-        let in_use = usize::try_from(state.counts.in_use()).unwrap_or(0);
-        (in_use, free)
-    }
-
-    /// Checks the counts against each other.
-    pub(crate) fn check_invariants(&self) -> Result<(), String> {
-        self.state.lock().counts.check()
     }
 
     fn is_resume_due(&self, state: &mut State, share: Option<ShareIndex>) -> bool {

@@ -53,6 +53,10 @@ macro_rules! counters {
             pub pool_in_use: usize,
             /// Messages free in the pool.
             pub pool_free: usize,
+            /// Bytes of memory that are kept for reuse: by the pool's free messages, but for small ones
+            /// that rest with threads that put them, and by idle buffers. It grows to what bursts have
+            /// needed, within [`Options::pool_bytes`](crate::Options::pool_bytes) and 16 MiB of buffers.
+            pub kept_bytes: usize,
         }
 
         impl Counters {

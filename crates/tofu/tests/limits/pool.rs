@@ -62,7 +62,9 @@ fn pool_bytes_bound_what_is_kept() {
     let taken: Vec<_> = (0..8).map(|_| with_body(3_000)).collect();
     assert!(taken.iter().all(|msg| msg.capacity() >= 3_000));
     drop(taken);
-    assert_eq!(side.stats().pool_free, 3);
+    let stats = side.stats();
+    assert_eq!(stats.pool_free, 3);
+    assert!((9_000..=10_000).contains(&stats.kept_bytes), "{stats:?}");
     // Large ones give up their buffers and are kept like that.
     drop((0..8).map(|_| with_body(60_000)).collect::<Vec<_>>());
     let kept = side.stats().pool_free;
@@ -71,6 +73,7 @@ fn pool_bytes_bound_what_is_kept() {
     let free: Vec<_> = free.collect();
     let held: usize = free.iter().map(|msg| msg.capacity()).sum();
     assert!(held <= 10_000, "{held}");
+    assert_eq!(side.stats().kept_bytes, 0, "all of it was taken");
 }
 
 fn pool_maximum_counts_what_waits_in_the_inbox(transport: Transport) {

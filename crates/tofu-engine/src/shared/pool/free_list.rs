@@ -49,6 +49,11 @@ impl FreeList {
         self.stack.len()
     }
 
+    /// The capacity of all.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn pop(&mut self) -> Option<Box<Envelope>> {
         let envelope = self.stack.pop()?;
         let capacity = envelope.message.capacity();
