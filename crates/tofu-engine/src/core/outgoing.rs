@@ -17,31 +17,23 @@ pub(crate) const CHUNK_LEN: usize = 64 * 1024;
 /// Frames on their way out, in order, with the position up to which the kernel has them.
 ///
 /// Invariants: `frame_start <= written`, both within the first segment; `frame_start` is the
-/// offset of the first frame that is not wholly written; `messages` counts such frames and
-/// `bytes` their whole lengths; no segment is empty.
+/// offset of the first frame that is not wholly written; no segment is empty, and none is wholly
+/// written.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     segments: Segments,
     written: usize,
     frame_start: usize,
-    messages: usize,
-    bytes: usize,
 }
 
 impl Outgoing {
     /// Frames that are not wholly written.
     pub(crate) fn messages(&self) -> usize {
-        self.messages
-    }
-
-    /// Their length in bytes, counting a partly written one whole.
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.segments.iter().map(Segment::left).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.messages == 0
+        self.segments.is_empty()
     }
 
     /// Whether the kernel has a part of what is next.
@@ -72,14 +64,10 @@ impl Outgoing {
             bytes.extend_from_slice(headers);
         }
         bytes.extend_from_slice(message.body().as_bytes());
-        self.messages += 1;
-        self.bytes += len;
     }
 
     /// Puts a large message behind the others, uncopied.
     pub(crate) fn push_large(&mut self, header: &BinaryHeader, message: Msg) {
-        self.messages += 1;
-        self.bytes += header.frame_len();
         self.segments.push_back(Segment::Large {
             header: header.encode(),
             message,
@@ -89,8 +77,6 @@ impl Outgoing {
     /// Moves all of `other`, of which nothing has been written, behind this.
     pub(crate) fn append(&mut self, other: &mut Outgoing) {
         debug_assert_eq!(other.written, 0);
-        self.messages += std::mem::take(&mut other.messages);
-        self.bytes += std::mem::take(&mut other.bytes);
         self.segments.append(&mut other.segments);
     }
 
@@ -171,8 +157,6 @@ impl Outgoing {
                     return;
                 };
                 self.frame_start += frames.len;
-                self.messages -= frames.count;
-                self.bytes -= frames.len;
                 sent(frames);
             }
             self.written -= len;
@@ -287,7 +271,8 @@ mod tests {
                 }
                 assert_eq!(gathered(&outgoing), stream[cut..]);
                 let left = outgoing.messages();
-                assert_eq!(outgoing.bytes(), stream.len() - sent_len);
+                let rest: usize = messages[sent..].iter().map(Message::frame_len).sum();
+                assert_eq!(rest, stream.len() - sent_len);
                 let mut back = Vec::new();
                 outgoing.drain_unsent(|msg| back.push(msg));
                 assert_eq!(sent + back.len(), messages.len(), "cut at {cut}");
@@ -315,7 +300,7 @@ mod tests {
         let mut buffers = 0;
         outgoing.advance(stream.len(), |_| {}, |_| buffers += 1);
         assert_eq!(buffers, 2);
-        assert_eq!((outgoing.messages(), outgoing.bytes()), (0, 0));
+        assert_eq!((outgoing.messages(), outgoing.is_empty()), (0, true));
     }
 
     #[test]

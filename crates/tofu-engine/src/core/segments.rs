@@ -151,6 +151,10 @@ pub(super) struct Segments {
 }
 
 impl Segments {
+    pub(super) fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
+
     pub(super) fn push_back(&mut self, segment: Segment) {
         self.earlier.extend(self.last.replace(segment));
     }
