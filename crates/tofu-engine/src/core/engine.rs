@@ -263,6 +263,12 @@ impl<T: Transport> Core<T> {
     fn serve_posted(&mut self, extra: &mut usize) {
         let mut posted = std::mem::take(&mut self.posted);
         self.desk.shared.worklist.take_posted(&mut posted);
+        if !posted.is_empty() {
+            mark!(
+                self.desk,
+                "what was posted in the middle of a turn is served in it"
+            );
+        }
         let line = std::mem::take(&mut self.desk.ready);
         for number in posted.drain(..) {
             self.serve_number(number);
@@ -270,7 +276,10 @@ impl<T: Transport> Core<T> {
         self.posted = posted;
         for token in std::mem::replace(&mut self.desk.ready, line) {
             if *extra == 0 {
-                self.desk.ready.push_back(token);
+                mark!(self.desk, "a turn has served enough of what is posted");
+                if !planted!(self.desk.options(), MidwayPostForgotten) {
+                    self.desk.ready.push_back(token);
+                }
                 continue;
             }
             *extra -= 1;
@@ -281,7 +290,7 @@ impl<T: Transport> Core<T> {
 
     /// Hands over what has been read, if that is much. Whether it was.
     fn flush_if_due(&mut self) -> bool {
-        let due = self.desk.groups.is_flush_due();
+        let due = self.desk.groups.is_flush_due(self.desk.options());
         if due {
             self.desk.groups.flush(&self.desk.shared);
         }

@@ -10,12 +10,13 @@ use crate::core::outgoing::CHUNK_LEN;
 use crate::core::time::Time;
 use crate::core::transport::Token;
 use crate::msg::Msg;
+use crate::options::Options;
 use crate::shared::group::{DestroyReport, GroupId, GroupShared};
 use crate::shared::inbox::{Delivery, Frames, Load};
 use crate::shared::{Arc, Shared};
 
-/// Deliveries of a turn go out early when they hold so many bytes, so that the receiver starts
-/// while the core goes on reading.
+/// Deliveries of a turn go out early when they hold so many bytes, or half of what a channel may read in
+/// a turn, so that the receiver starts while the core goes on reading.
 const EARLY_FLUSH: usize = 128 * 1024;
 
 /// Small runs are gathered in buffers of about so many bytes, or in what a buffer has. They grow no
@@ -224,8 +225,9 @@ impl Groups {
     }
 
     /// Whether enough is staged to hand it over in the middle of a turn.
-    pub(crate) fn is_flush_due(&self) -> bool {
-        self.staged_bytes >= EARLY_FLUSH
+    pub(crate) fn is_flush_due(&self, options: &Options) -> bool {
+        let enough = EARLY_FLUSH.min(options.turn_bytes / 2);
+        self.staged_bytes > 0 && self.staged_bytes >= enough
     }
 
     /// Hands everything staged to the inboxes.

@@ -12,6 +12,7 @@ mod engine;
 mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
+mod midway;
 mod network;
 mod simulation;
 mod trace;

@@ -13,6 +13,7 @@ use tofu_engine::driver::{Readiness, Token};
 use crate::Random;
 use crate::sim::connection::{Connection, End, Half, Phase};
 use crate::sim::faults::Faults;
+use crate::sim::midway::Midway;
 use crate::sim::trace::Trace;
 
 /// Something on its way.
@@ -68,6 +69,7 @@ pub(crate) struct Network {
     pub(crate) lives: u64,
     /// Reads, writes, accepts and connects that did something.
     pub(crate) moves: u64,
+    pub(crate) midway: Midway,
     on_their_way: BTreeMap<(Duration, u64), Arrival>,
     sent: u64,
 }
@@ -87,6 +89,7 @@ impl Network {
             drought: Vec::new(),
             lives: 0,
             moves: 0,
+            midway: Midway::default(),
             on_their_way: BTreeMap::new(),
             sent: 0,
         }

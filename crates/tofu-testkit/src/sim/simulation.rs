@@ -11,6 +11,7 @@ use tofu_engine::driver::{Handle, ShutdownReport};
 use crate::Random;
 use crate::sim::engine::Engine;
 use crate::sim::faults::Faults;
+use crate::sim::midway::Work;
 use crate::sim::network::Network;
 use crate::sim::trace::{Trace, Tracing};
 
@@ -147,6 +148,21 @@ impl Simulation {
     pub fn last_events(&self) -> Vec<String> {
         let network = self.network.borrow();
         network.trace.last().map(str::to_owned).collect()
+    }
+
+    /// Has `work` done in the middle of the engine's next turn, behind so many reads and writes, as by
+    /// another thread; with several, in their order.
+    pub(crate) fn do_midway(&mut self, engine: usize, after: u64, work: Work) {
+        self.network.borrow_mut().midway.add(engine, after, work);
+    }
+
+    /// Has that done now for which there was no turn.
+    pub(crate) fn do_the_rest(&mut self) {
+        loop {
+            let work = self.network.borrow_mut().midway.take_next();
+            let Some(work) = work else { return };
+            work();
+        }
     }
 
     pub(crate) fn network(&self) -> RefMut<'_, Network> {

@@ -41,9 +41,24 @@ pub(crate) struct SimListener {
     life: u64,
 }
 
+impl<const WHOLE: bool> SimStream<WHOLE> {
+    /// The engine is in the middle of a turn: an application may do something meanwhile.
+    fn be_midway(&self) {
+        let mut network = self.network.borrow_mut();
+        let owner = network.half(self.end).owner;
+        let work = owner.and_then(|(engine, _)| network.midway.take_due(engine));
+        drop(network);
+        if let Some(work) = work {
+            work();
+        }
+    }
+}
+
 impl<const WHOLE: bool> Read for SimStream<WHOLE> {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.network.borrow_mut().read(self.end, space, WHOLE)
+        let result = self.network.borrow_mut().read(self.end, space, WHOLE);
+        self.be_midway();
+        result
     }
 }
 
@@ -53,7 +68,9 @@ impl<const WHOLE: bool> Write for SimStream<WHOLE> {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.network.borrow_mut().write(self.end, slices)
+        let result = self.network.borrow_mut().write(self.end, slices);
+        self.be_midway();
+        result
     }
 
     fn flush(&mut self) -> io::Result<()> {

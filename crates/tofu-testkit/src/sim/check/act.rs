@@ -77,7 +77,11 @@ impl Scenario {
             }
             Action::Release => {
                 let kept = self.pick(self.apps[engine].held.len() + 1);
-                self.apps[engine].held.truncate(kept);
+                if self.sim.random(2) == 0 {
+                    self.release_midway(engine, kept);
+                } else {
+                    self.apps[engine].held.truncate(kept);
+                }
                 Ok(())
             }
         }
@@ -91,6 +95,7 @@ impl Scenario {
             return Ok(());
         }
         let key = open[self.pick(open.len())];
+        let midway = self.sim.random(3) == 0;
         for _ in 0..=self.sim.random(6) {
             let (op_code, id) = match self.sim.random(8) {
                 0 => (OpCode::Response, 77),
@@ -98,7 +103,10 @@ impl Scenario {
                 _ => (OpCode::Request, 0),
             };
             let msg = self.blank(engine);
-            if !self.say(key, op_code, id, msg)? {
+            if midway {
+                let key = open[self.pick(open.len())];
+                self.say_midway(key, op_code, id, msg)?;
+            } else if !self.say(key, op_code, id, msg)? {
                 break;
             }
         }

@@ -33,6 +33,7 @@ impl Scenario {
             let interval = u64::try_from(self.plan.interval.as_nanos()).unwrap_or(0);
             let time = Duration::from_nanos(self.sim.random(interval));
             self.sim.run_for(time).map_err(|error| error.to_string())?;
+            self.note_midway()?;
         }
         self.calm_down()?;
         self.no_stall()?;

@@ -10,6 +10,7 @@ mod expected;
 mod finish;
 mod ledger;
 mod marks;
+mod midway;
 mod misbehaviour;
 mod plan;
 mod raw;

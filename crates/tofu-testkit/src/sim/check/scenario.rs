@@ -16,6 +16,7 @@ use tofu_msg::{BinaryHeader, ChannelNumber, Message, MessageId, OpCode};
 use crate::Random;
 use crate::sim::check::ledger::{Channel, Fate, Judged, Key, Ledger, Role};
 use crate::sim::check::marks::Marks;
+use crate::sim::check::midway::{Outcomes, Posting};
 use crate::sim::check::plan::Plan;
 use crate::sim::check::raw::Raw;
 use crate::sim::simulation::Simulation;
@@ -75,6 +76,8 @@ pub(crate) struct Scenario {
     pub(crate) marks: Marks,
     pub(crate) apps: Vec<App>,
     pub(crate) raw: Vec<Raw>,
+    /// What has come of posts in the middle of turns.
+    pub(crate) midway: Outcomes,
     /// Everything is to come to rest: applications take and answer all at once.
     pub(crate) calm: bool,
     /// Somebody was paused, or a clock has jumped: nothing ends by its deadline.
@@ -114,6 +117,7 @@ impl Scenario {
             marks: Marks::default(),
             apps,
             raw: Vec::new(),
+            midway: Outcomes::default(),
             calm: false,
             late: false,
         })
@@ -171,7 +175,31 @@ impl Scenario {
         let given = msg.channel_number();
         let more = msg.more();
         self.ledger.entries[serial].more = more;
-        match post_by_turns(group.sender(), msg, serial) {
+        let posting = Posting {
+            engine,
+            seat,
+            serial,
+            op_code,
+            given,
+        };
+        let result = post_by_turns(group.sender(), msg, serial);
+        self.note_post(posting, result)
+    }
+
+    /// Notes what has come of a post; whether it was accepted.
+    pub(crate) fn note_post(
+        &mut self,
+        posting: Posting,
+        result: Result<BinaryHeader, PostError>,
+    ) -> Result<bool, String> {
+        let Posting {
+            engine,
+            seat,
+            serial,
+            op_code,
+            given,
+        } = posting;
+        match result {
             Err(error) => self
                 .refused(engine, seat, given, serial, &error)
                 .map(|()| false),
@@ -248,19 +276,32 @@ impl Scenario {
         key: Key,
         op_code: OpCode,
         id: u64,
-        mut msg: Msg,
+        msg: Msg,
     ) -> Result<bool, String> {
         let Some(channel) = self.ledger.channels.get(&key) else {
             return Ok(false);
         };
         let seat = channel.group;
+        let (msg, serial) = self.draft(key, op_code, id, msg)?;
+        self.post(key.0, seat, msg, serial)
+    }
+
+    /// Fills a message that is to be posted on a channel; with it, the number under which it stands in
+    /// the books.
+    pub(crate) fn draft(
+        &mut self,
+        key: Key,
+        op_code: OpCode,
+        id: u64,
+        mut msg: Msg,
+    ) -> Result<(Msg, usize), String> {
         let len = self.body_len();
         msg.set_channel_number(number_of(key));
         msg.set_message_id(MessageId::new(id));
         msg.set_more(op_code.op_type() == tofu_msg::OpType::Regular && self.sim.random(4) == 0);
         self.add_lines(&mut msg)?;
         let serial = self.ledger.draft(&mut msg, op_code, len);
-        self.post(key.0, seat, msg, serial)
+        Ok((msg, serial))
     }
 
     /// Now and then, some text headers.
@@ -297,7 +338,7 @@ pub(crate) fn number_of(key: Key) -> ChannelNumber {
 }
 
 /// Posts as a thread does, or as a task that does not wait: by a permit, or by a future.
-fn post_by_turns(
+pub(crate) fn post_by_turns(
     sender: &GroupSender,
     mut msg: Msg,
     serial: usize,
