@@ -13,6 +13,7 @@ use nix::sys::socket::{MsgFlags, send, sendmsg};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::options::Options;
+use crate::shared::idle::IdleStrategy;
 
 /// As many slices as every supported system takes in one call (`IOV_MAX`).
 const SLICES_PER_CALL: usize = 1024;
@@ -51,6 +52,9 @@ pub(crate) struct SocketOptions {
     pub(crate) send_buffer: Option<usize>,
     /// Size of the kernel's receive buffer in bytes. `None`: as the system does.
     pub(crate) receive_buffer: Option<usize>,
+    /// The engine's thread sleeps as soon as there is nothing to do: being woken a little before an
+    /// answer comes is of use to it.
+    pub(crate) sleeps_at_once: bool,
 }
 
 /// TCP keepalive. The kernels count whole seconds, from 1 to 32767: other times are rounded up
@@ -82,6 +86,7 @@ impl From<&Options> for SocketOptions {
             uds_mode: options.uds_mode,
             send_buffer: None,
             receive_buffer: None,
+            sleeps_at_once: options.idle == IdleStrategy::Off,
         }
     }
 }

@@ -195,7 +195,7 @@ impl Transport for MioTransport {
                 let token = token::pack(token);
                 self.registry.register(&mut stream.socket, token, both)
             }
-            MioStream::Uds(stream) => stream.register(&self.registry, token),
+            MioStream::Uds(stream) => stream.register(&self.registry, token, &self.options),
         }
     }
 }
@@ -261,14 +261,14 @@ impl Read for MioStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             MioStream::Tcp(stream) => uninterrupted(|| stream.socket.read(buffer)),
-            MioStream::Uds(stream) => uninterrupted(|| stream.socket.read(buffer)),
+            MioStream::Uds(stream) => stream.read(|socket| socket.read(buffer)),
         }
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
             MioStream::Tcp(stream) => uninterrupted(|| stream.socket.read_vectored(buffers)),
-            MioStream::Uds(stream) => uninterrupted(|| stream.socket.read_vectored(buffers)),
+            MioStream::Uds(stream) => stream.read(|socket| socket.read_vectored(buffers)),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Instant;
 
 use mio::{Interest, Registry};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
@@ -59,7 +60,7 @@ pub(super) fn connect(
         watch: None,
         name: Arc::new(name.clone()),
     };
-    stream.register(registry, token)?;
+    stream.register(registry, token, options)?;
     Ok(stream)
 }
 
@@ -162,9 +163,15 @@ fn own_name(address: &SockAddr) -> Option<UdsName> {
 }
 
 impl UdsStream {
-    pub(super) fn register(&mut self, registry: &Arc<Registry>, token: Token) -> io::Result<()> {
+    pub(super) fn register(
+        &mut self,
+        registry: &Arc<Registry>,
+        token: Token,
+        options: &SocketOptions,
+    ) -> io::Result<()> {
         let token = token::pack(token);
-        self.watch = Some(RoomWatch::register(&mut self.socket, registry, token)?);
+        let watch = RoomWatch::register(&mut self.socket, registry, token, options.sleeps_at_once)?;
+        self.watch = Some(watch);
         Ok(())
     }
 
@@ -183,10 +190,23 @@ impl UdsStream {
         written
     }
 
+    /// Runs a read on the socket.
+    pub(super) fn read(
+        &mut self,
+        mut read: impl FnMut(&mut mio::net::UnixStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let UdsStream { socket, watch, .. } = self;
+        let read = uninterrupted(|| read(socket));
+        if let (Ok(_), Some(watch)) = (&read, watch) {
+            watch.has_read(socket, Instant::now);
+        }
+        read
+    }
+
     /// The poller told of room that nothing waited for.
     pub(super) fn room_was_known(&mut self) {
         if let Some(watch) = &mut self.watch {
-            watch.was_in_vain(&mut self.socket);
+            watch.was_told(&mut self.socket, Instant::now());
         }
     }
 

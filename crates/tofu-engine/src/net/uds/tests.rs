@@ -87,7 +87,7 @@ fn news_of_room_ends_when_it_is_in_vain_and_begins_again_when_a_write_blocks() {
     let folder = folder();
     let mut listener = world.listen(&file(folder.path().join("s")));
     let mut pair = world.pair(&mut listener);
-    for _ in 0..4 {
+    for _ in 0..=4 {
         assert!(hears_of_reading(&mut world, &mut pair));
         pair.client.room_was_known();
     }
