@@ -212,8 +212,8 @@ options! {
     /// others have theirs. Default 1024.
     turn_messages: usize = 1024;
 
-    /// The same in bytes. What half of it brings, or 128 KiB, is handed over in the middle of the turn.
-    /// Default 256 KiB.
+    /// The same in bytes. As soon as half as many, at most 128 KiB, have come for all channels together,
+    /// they are handed over in the middle of the turn. Default 256 KiB.
     turn_bytes: usize = 256 * KIB;
 
     /// Connections accepted from one listener in one turn. Default 64.

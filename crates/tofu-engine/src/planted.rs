@@ -73,7 +73,7 @@ bugs! {
     LargeNotCounted;
     /// A failed accept is not tried again.
     AcceptNotRetried;
-    /// What is posted in the middle of a turn is forgotten when the turn has served enough of it.
+    /// Who was posted to in the middle of a turn is forgotten.
     MidwayPostForgotten;
     /// The linger is left out: what still comes from the peer costs it our tail.
     NoLinger;

@@ -78,7 +78,7 @@ impl Page<'_> {
 
     fn write_holdings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, node) in self.residents() {
-            for (what, memory) in [("in use", &node.heap), ("held", &node.resident)] {
+            for (what, memory) in [("in use, not kept", &node.heap), ("held", &node.resident)] {
                 let (first, last, most) = memory.figures();
                 writeln!(
                     f,

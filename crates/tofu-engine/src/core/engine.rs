@@ -263,12 +263,6 @@ impl<T: Transport> Core<T> {
     fn serve_posted(&mut self, extra: &mut usize) {
         let mut posted = std::mem::take(&mut self.posted);
         self.desk.shared.worklist.take_posted(&mut posted);
-        if !posted.is_empty() {
-            mark!(
-                self.desk,
-                "what was posted in the middle of a turn is served in it"
-            );
-        }
         let line = std::mem::take(&mut self.desk.ready);
         for number in posted.drain(..) {
             self.serve_number(number);
@@ -277,12 +271,14 @@ impl<T: Transport> Core<T> {
         for token in std::mem::replace(&mut self.desk.ready, line) {
             if *extra == 0 {
                 mark!(self.desk, "a turn has served enough of what is posted");
-                if !planted!(self.desk.options(), MidwayPostForgotten) {
-                    self.desk.ready.push_back(token);
-                }
+                self.desk.ready.push_back(token);
                 continue;
             }
             *extra -= 1;
+            if planted!(self.desk.options(), MidwayPostForgotten) {
+                continue;
+            }
+            mark!(self.desk, "what was posted in a turn is served in it");
             self.serve(token);
             self.flush_if_due();
         }

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn finished_chunks_come_back_for_reuse_and_counts_fall_to_zero() {
+    fn finished_chunks_come_back_for_reuse_and_nothing_is_left() {
         let (mut outgoing, _, stream) = sample();
         let mut buffers = 0;
         outgoing.advance(stream.len(), |_| {}, |_| buffers += 1);

@@ -1,10 +1,11 @@
 //! Whether the poller tells of room for writing on a Unix domain socket.
 //!
 //! Such a socket has news of room whenever the peer reads, wanted or not: each message wakes the engine's
-//! thread of its sender once more. Where that thread sleeps and the answer follows at once, it is awake
-//! when it comes, and it comes in half the time; everywhere else it is in vain. So after some in a row that
-//! were, the poller is asked to tell only of what can be read: until a write blocks, or for a while, for
-//! answers may have become quick. (TCP tells of room only after a write that has blocked.)
+//! thread of its sender once more. Where that thread sleeps and something can be read soon behind the news,
+//! as an answer, it is awake when that comes, and it comes in half the time; elsewhere it is in vain. So
+//! after some in a row that were, the poller is asked to tell only of what can be read: until a write
+//! blocks, or for a while, for answers may have become quick. (TCP tells of room only after a write that
+//! has blocked.)
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -21,16 +22,17 @@ const IN_VAIN: u8 = 4;
 /// thread on another core that sleeps.
 const AT_ONCE: Duration = Duration::from_micros(40);
 
-/// After so many reads without news it is tried again.
-const QUIET: u16 = 256;
+/// After so many reads without news it is tried again. The first of that is the poller's own, which tells
+/// at once how things stand.
+const READS_UNTIL_TRIED: u16 = 256;
 
 /// What one socket's poller has been asked to tell.
 #[derive(Debug)]
 pub(super) struct RoomWatch {
     registry: Arc<Registry>,
     token: Token,
-    /// It is of use where answers follow at once.
-    hears_answers: bool,
+    /// The thread sleeps as soon as there is nothing to do, so that being woken early may be of use.
+    sleeps_at_once: bool,
     in_vain: u8,
     /// Reads since the poller was asked to tell only of them.
     reads: u16,
@@ -44,20 +46,20 @@ impl RoomWatch {
         socket: &mut impl Source,
         registry: &Arc<Registry>,
         token: Token,
-        hears_answers: bool,
+        sleeps_at_once: bool,
     ) -> io::Result<RoomWatch> {
         registry.register(socket, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(RoomWatch {
             registry: Arc::clone(registry),
             token,
-            hears_answers,
+            sleeps_at_once,
             in_vain: 0,
             reads: 0,
             told: None,
         })
     }
 
-    /// There was news of room, and nothing waited for it. If nothing came of the one before either, that
+    /// There was news of room, and nothing waited for it. If nothing had come of the one before, that one
     /// was in vain.
     pub(super) fn was_told(&mut self, socket: &mut impl Source, now: Instant) {
         if self.is_quiet() || self.told.replace(now).is_none() {
@@ -76,7 +78,7 @@ impl RoomWatch {
 
     /// Something was read.
     pub(super) fn has_read(&mut self, socket: &mut impl Source, now: impl FnOnce() -> Instant) {
-        if !self.hears_answers {
+        if !self.sleeps_at_once {
             return;
         }
         if let Some(told) = self.told {
@@ -85,10 +87,10 @@ impl RoomWatch {
             }
         } else if self.is_quiet() {
             self.reads += 1;
-            if self.reads == QUIET {
+            if self.reads == READS_UNTIL_TRIED {
                 self.reads = 0;
                 // Where that fails, all stays as it is.
-                let _tried = self.has_blocked(socket);
+                let _tried = self.ask_for_room(socket);
             }
         }
     }
@@ -100,6 +102,10 @@ impl RoomWatch {
     /// A write has blocked: from now on news of room is wanted. What has come meanwhile is told at
     /// once.
     pub(super) fn has_blocked(&mut self, socket: &mut impl Source) -> io::Result<()> {
+        self.ask_for_room(socket)
+    }
+
+    fn ask_for_room(&mut self, socket: &mut impl Source) -> io::Result<()> {
         if self.is_quiet() {
             let both = Interest::READABLE | Interest::WRITABLE;
             self.registry.reregister(socket, self.token, both)?;
@@ -117,11 +123,11 @@ mod tests {
     use super::*;
 
     /// A watch, its socket, and what keeps both working.
-    fn watched(hears_answers: bool) -> (RoomWatch, UnixStream, (Poll, UnixStream)) {
+    fn watched(sleeps_at_once: bool) -> (RoomWatch, UnixStream, (Poll, UnixStream)) {
         let poll = Poll::new().unwrap();
         let registry = Arc::new(poll.registry().try_clone().unwrap());
         let (mut socket, peer) = UnixStream::pair().unwrap();
-        let watch = RoomWatch::register(&mut socket, &registry, Token(1), hears_answers).unwrap();
+        let watch = RoomWatch::register(&mut socket, &registry, Token(1), sleeps_at_once).unwrap();
         (watch, socket, (poll, peer))
     }
 
@@ -156,7 +162,7 @@ mod tests {
         for _ in 0..3 {
             pass(&mut watch, &mut socket, in_vain, 2 * AT_ONCE);
             assert!(watch.is_quiet());
-            for _ in 0..QUIET - 2 {
+            for _ in 0..READS_UNTIL_TRIED - 2 {
                 watch.has_read(&mut socket, Instant::now);
             }
             assert!(watch.is_quiet());
@@ -171,7 +177,12 @@ mod tests {
         let in_vain = usize::from(IN_VAIN) + 1;
         pass(&mut watch, &mut socket, in_vain, AT_ONCE / 2);
         assert!(watch.is_quiet());
-        pass(&mut watch, &mut socket, 2 * usize::from(QUIET), AT_ONCE / 2);
+        pass(
+            &mut watch,
+            &mut socket,
+            2 * usize::from(READS_UNTIL_TRIED),
+            AT_ONCE / 2,
+        );
         assert!(watch.is_quiet());
     }
 

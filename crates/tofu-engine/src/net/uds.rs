@@ -197,7 +197,7 @@ impl UdsStream {
     ) -> io::Result<usize> {
         let UdsStream { socket, watch, .. } = self;
         let read = uninterrupted(|| read(socket));
-        if let (Ok(_), Some(watch)) = (&read, watch) {
+        if let (Ok(1..), Some(watch)) = (&read, watch) {
             watch.has_read(socket, Instant::now);
         }
         read

@@ -53,9 +53,9 @@ macro_rules! counters {
             pub pool_in_use: usize,
             /// Messages free in the pool.
             pub pool_free: usize,
-            /// Bytes of memory that are kept for reuse: by the pool's free messages, but for small ones
-            /// that rest with threads that put them, and by idle buffers. It grows to what bursts have
-            /// needed, within [`Options::pool_bytes`](crate::Options::pool_bytes) and 16 MiB of buffers.
+            /// Capacity that is kept for reuse, in bytes: of the buffers of the pool's free messages, but
+            /// for small ones that rest with threads that put them, and of idle buffers. It grows to what
+            /// bursts have needed, within [`Options::pool_bytes`](crate::Options::pool_bytes) and 16 MiB.
             pub kept_bytes: usize,
         }
 

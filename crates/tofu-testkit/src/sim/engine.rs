@@ -222,7 +222,7 @@ impl Engine {
                 "a turn took {now_in_use} messages of a pool of {maximum} into use"
             ));
         }
-        (stats.turns, stats.wakes) = (0, 0);
+        (stats.turns, stats.wakes, stats.kept_bytes) = (0, 0, 0);
         let done = (network.borrow().moves, stats);
         let goings_on = self.handle.mark(GOES_ON);
         let goes_on = std::mem::replace(&mut self.goings_on, goings_on) != goings_on;

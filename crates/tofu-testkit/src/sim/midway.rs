@@ -36,8 +36,9 @@ impl Midway {
         self.waiting.remove(place).map(|(_, _, work)| work)
     }
 
-    /// What has found no turn to be done in.
-    pub(crate) fn take_next(&mut self) -> Option<Work> {
-        self.waiting.pop_front().map(|(_, _, work)| work)
+    /// What has found no turn of this engine to be done in.
+    pub(crate) fn take_next(&mut self, engine: usize) -> Option<Work> {
+        let place = self.waiting.iter().position(|(of, ..)| *of == engine)?;
+        self.waiting.remove(place).map(|(_, _, work)| work)
     }
 }

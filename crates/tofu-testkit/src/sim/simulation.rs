@@ -150,16 +150,16 @@ impl Simulation {
         network.trace.last().map(str::to_owned).collect()
     }
 
-    /// Has `work` done in the middle of the engine's next turn, behind so many reads and writes, as by
-    /// another thread; with several, in their order.
+    /// Has `work` done in the middle of a turn of the engine, behind so many reads and writes from now on,
+    /// as by another thread; with several, in their order.
     pub(crate) fn do_midway(&mut self, engine: usize, after: u64, work: Work) {
         self.network.borrow_mut().midway.add(engine, after, work);
     }
 
-    /// Has that done now for which there was no turn.
-    pub(crate) fn do_the_rest(&mut self) {
+    /// Has that done now for which there was no turn of the engine.
+    pub(crate) fn do_the_rest(&mut self, engine: usize) {
         loop {
-            let work = self.network.borrow_mut().midway.take_next();
+            let work = self.network.borrow_mut().midway.take_next(engine);
             let Some(work) = work else { return };
             work();
         }

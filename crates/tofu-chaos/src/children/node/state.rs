@@ -35,10 +35,6 @@ const AFTER_FAILURE: Duration = Duration::from_millis(50);
 /// How often it says how many channels it has.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// What unused messages may hold for reuse; and what the engine may in all: those and idle buffers.
-const POOL_BYTES: usize = 4 * 1024 * 1024;
-const KEPT_BYTES: usize = POOL_BYTES + 16 * 1024 * 1024;
-
 /// The text header by which nodes know their kind.
 const LIFE: &str = "life";
 
@@ -71,7 +67,7 @@ fn options(is_small: bool) -> Options {
     // By the defaults the largest burst of an hour may come at its end, and the allocator keeps the
     // pages that it took: a heap profile is flat, what the process holds is not.
     let options = Options::default()
-        .pool_bytes(POOL_BYTES)
+        .pool_bytes(4 * 1024 * 1024)
         .inbox_bytes(2 * 1024 * 1024)
         .send_queue_bytes(256 * 1024);
     if !is_small {
@@ -167,7 +163,6 @@ impl Node {
             self.next_beat = Instant::now() + BEAT;
             // What bursts have left for reuse creeps up to its bound for many minutes: no leak.
             let kept = self.side.engine.stats().kept_bytes;
-            ensure!(kept <= KEPT_BYTES, "{kept} bytes are kept for reuse");
             let in_use = crate::ALLOCATOR.allocated().saturating_sub(kept);
             println!("beat {} {} {in_use}", self.own(), self.hearings.len());
         }

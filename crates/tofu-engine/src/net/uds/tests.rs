@@ -4,6 +4,7 @@ use super::*;
 use crate::core::transport::{Stream, Transport};
 use crate::net::testing::{World, failure};
 use crate::net::transport::Target;
+use crate::{IdleStrategy, Options};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -111,6 +112,33 @@ fn news_of_room_ends_when_it_is_in_vain_and_begins_again_when_a_write_blocks() {
     assert_eq!(taken.len(), sent);
     world.wait_writable(pair.client_token);
     assert!(hears_of_reading(&mut world, &mut pair), "as at first");
+}
+
+/// Whether news of room is tried again after many reads.
+#[cfg(target_os = "linux")]
+fn tries_again(idle: IdleStrategy) -> bool {
+    let mut world = World::with(SocketOptions::from(&Options::default().idle(idle)));
+    let folder = folder();
+    let mut listener = world.listen(&file(folder.path().join("s")));
+    let mut pair = world.pair(&mut listener);
+    for _ in 0..=4 {
+        assert!(hears_of_reading(&mut world, &mut pair));
+        pair.client.room_was_known();
+    }
+    assert!(!hears_of_reading(&mut world, &mut pair));
+    for _ in 0..256 {
+        pair.server.write_all(b"answer").unwrap();
+        world.wait_readable(pair.client_token);
+        assert_eq!(pair.client.read(&mut [0; 8]).unwrap(), 6);
+    }
+    hears_of_reading(&mut world, &mut pair)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn news_of_room_is_tried_again_by_a_thread_that_sleeps_at_once() {
+    assert!(tries_again(IdleStrategy::Off));
+    assert!(!tries_again(IdleStrategy::Adaptive));
 }
 
 #[cfg(target_os = "linux")]

@@ -12,7 +12,7 @@ impl Pool {
         (in_use, free)
     }
 
-    /// What the free messages hold for reuse.
+    /// The capacity of what the free messages hold for reuse.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.state.lock().free.bytes()
     }

@@ -17,6 +17,7 @@ const MOST_CONNECTIONS: usize = 12;
 impl Scenario {
     /// One action of an application.
     pub(crate) fn act(&mut self, engine: usize) -> Judged {
+        self.do_the_rest(engine)?;
         self.poll_destructions(engine)?;
         self.pay_owed(engine)?;
         let seat = self.pick(self.apps[engine].seats.len());
@@ -160,6 +161,9 @@ impl Scenario {
         }
         let key = open[self.pick(open.len())];
         let msg = self.blank(engine);
+        if self.sim.random(2) == 0 {
+            return self.say_midway(key, op_code, 0, msg);
+        }
         self.say(key, op_code, 0, msg)?;
         Ok(())
     }

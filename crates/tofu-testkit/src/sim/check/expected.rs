@@ -124,7 +124,7 @@ pub(super) const EXPECTED: &[&str] = &[
     "path: the send budget has room again",
     "path: the time for the rest is over",
     "path: what waited for room is delivered at the end",
-    "path: what was posted in the middle of a turn is served in it",
+    "path: what was posted in a turn is served in it",
     "raw peer",
     "raw peer: accepted",
     "raw peer: closed",

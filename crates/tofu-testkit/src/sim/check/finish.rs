@@ -44,6 +44,7 @@ impl Scenario {
     }
 
     fn calm_down(&mut self) -> Judged {
+        (0..self.apps.len()).try_for_each(|engine| self.do_the_rest(engine))?;
         self.calm = true;
         self.end_cut_raw();
         let faults = &self.plan.faults;

@@ -39,7 +39,6 @@ impl Scenario {
         };
         let sender = group.sender().clone();
         let (msg, serial) = self.draft(key, op_code, id, msg)?;
-        self.ledger.entries[serial].more = msg.more();
         let posting = Posting {
             engine,
             seat,
@@ -66,10 +65,15 @@ impl Scenario {
         self.sim.do_midway(engine, after, Box::new(work));
     }
 
-    /// Has that done for which there was no turn, and notes what has come of it all, before anything is
-    /// received.
+    /// Has that done for which there was no turn. Before the application does anything else: its actions
+    /// have an order.
+    pub(crate) fn do_the_rest(&mut self, engine: usize) -> Judged {
+        self.sim.do_the_rest(engine);
+        self.note_midway()
+    }
+
+    /// Notes what has come of posts in the middle of turns, before anything is received.
     pub(crate) fn note_midway(&mut self) -> Judged {
-        self.sim.do_the_rest();
         let outcomes = std::mem::take(&mut *self.midway.borrow_mut());
         for (posting, result) in outcomes {
             self.note_post(posting, result)?;
