@@ -81,6 +81,16 @@ fn hears_of_reading(world: &mut World, pair: &mut crate::net::testing::Pair) -> 
     world.has_news_of(pair.client_token)
 }
 
+/// The client hears of what the peer reads, in vain, until it hears of it no longer.
+#[cfg(target_os = "linux")]
+fn grow_quiet(world: &mut World, pair: &mut crate::net::testing::Pair) {
+    for _ in 0..=4 {
+        assert!(hears_of_reading(world, pair));
+        pair.client.room_was_known();
+    }
+    assert!(!hears_of_reading(world, pair));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn news_of_room_ends_when_it_is_in_vain_and_begins_again_when_a_write_blocks() {
@@ -88,11 +98,7 @@ fn news_of_room_ends_when_it_is_in_vain_and_begins_again_when_a_write_blocks() {
     let folder = folder();
     let mut listener = world.listen(&file(folder.path().join("s")));
     let mut pair = world.pair(&mut listener);
-    for _ in 0..=4 {
-        assert!(hears_of_reading(&mut world, &mut pair));
-        pair.client.room_was_known();
-    }
-    assert!(!hears_of_reading(&mut world, &mut pair));
+    grow_quiet(&mut world, &mut pair);
     pair.server.write_all(b"answer").unwrap();
     world.wait_readable(pair.client_token);
     assert_eq!(pair.client.read(&mut [0; 8]).unwrap(), 6);
@@ -121,11 +127,7 @@ fn tries_again(idle: IdleStrategy) -> bool {
     let folder = folder();
     let mut listener = world.listen(&file(folder.path().join("s")));
     let mut pair = world.pair(&mut listener);
-    for _ in 0..=4 {
-        assert!(hears_of_reading(&mut world, &mut pair));
-        pair.client.room_was_known();
-    }
-    assert!(!hears_of_reading(&mut world, &mut pair));
+    grow_quiet(&mut world, &mut pair);
     for _ in 0..256 {
         pair.server.write_all(b"answer").unwrap();
         world.wait_readable(pair.client_token);
