@@ -74,6 +74,8 @@ pub(crate) struct Channel {
     pub(crate) bye_answered: bool,
     pub(crate) answer_came: bool,
     pub(crate) signalled: bool,
+    /// What the ByeSignal said when it came back.
+    pub(crate) signal_back: Option<Status>,
     /// A post was refused for a full queue and no room has been announced since.
     pub(crate) refused: bool,
     /// Refusals less announcements of room.
@@ -105,6 +107,7 @@ impl Channel {
             bye_answered: false,
             answer_came: false,
             signalled: false,
+            signal_back: None,
             refused: false,
             refusals: 0,
             closed: None,

@@ -93,8 +93,13 @@ impl Scenario {
             }
             Some(Report::ListenFailed | Report::ConnectFailed | Report::Returned) => {
                 self.marks.hit(format!("returned: {status}"));
-                // A ByeSignal may come too late for a channel that has just ended well.
-                if status == Status::SUCCESS && msg.op_code() != OpCode::ByeSignal {
+                // A ByeSignal may come too late for a channel that has just ended well; it tells how that
+                // ended, as the last word does.
+                if msg.op_code() == OpCode::ByeSignal {
+                    if let Some(channel) = self.ledger.channels.get_mut(&key) {
+                        channel.signal_back = Some(status);
+                    }
+                } else if status == Status::SUCCESS {
                     return Err(format!("nothing is wrong, yet this came back: {msg:?}"));
                 }
                 self.ledger.returned(engine, msg, false)
@@ -144,6 +149,11 @@ impl Scenario {
             channel.end = end;
             if channel.group != seat {
                 return Err(format!("the last word on {key:?} came to group {seat}"));
+            }
+            if let Some(back) = channel.signal_back.filter(|&back| back != status) {
+                return Err(format!(
+                    "{key:?} ended by {status}, its ByeSignal said {back}"
+                ));
             }
         }
         self.ledger.closed(key, info, written)?;
