@@ -17,9 +17,9 @@ use crate::sync::{AtomicU64, Ordering};
 pub enum IdleStrategy {
     /// Looks for up to 50 µs before it sleeps, where waits of such a length have paid several times in
     /// a row for up to 200 µs, and between two looks yields its core to whoever can use it. Only while
-    /// messages went both ways within the last 200 µs; half as long after each time in vain; and after
-    /// a yield that took longer than 200 µs, for then others need the core, not at all for 25 times as
-    /// long as it took. An idle engine sleeps.
+    /// messages went both ways within the last 2 ms; half as long after each time in vain; and after a
+    /// yield that took longer than 200 µs and left little to do, for then others need the core, not at
+    /// all for 25 times as long as it took. An idle engine sleeps.
     #[default]
     Adaptive,
     /// Sleeps at once: the least processor time when messages come now and then.
@@ -37,12 +37,14 @@ const MOST: Duration = Duration::from_micros(200);
 const LEAST: Duration = Duration::from_micros(3);
 /// A sleep shorter than this was mostly the waking of both sides: without it looking would have paid.
 const WAKING: Duration = Duration::from_micros(120);
-/// Traffic both ways that is older than this is no reason to expect more.
-const LIVELY: Duration = Duration::from_micros(200);
+/// Traffic both ways that is older than this is no reason to expect more. It covers the rounds of a few
+/// threads that are all busy with it and share two cores.
+const LIVELY: Duration = Duration::from_millis(2);
 /// A yield longer than this went to somebody who works.
 const CROWDED: Duration = Duration::from_micros(200);
-/// So many times as long nobody looks in vain after such a yield: at most a 25th of the time is lost
-/// to others who need the core.
+/// Where less than this part of such a yield is then spent on what it left to do, it was lost to others
+/// who need the core, and so many times as long nobody looks: at most a 25th of the time is lost so.
+/// Where it is more, it went to those who make the work.
 const BARRED: u32 = 25;
 
 /// When messages last went both ways. Told by the reactor's thread; nobody else has one, so an
@@ -127,8 +129,17 @@ pub(crate) struct Spinner {
     strategy: IdleStrategy,
     budget: Duration,
     barred_until: Option<Instant>,
+    crowded: Option<Crowded>,
     /// It has just looked in vain.
     missed: bool,
+}
+
+/// A yield that went to somebody who works. Whether it was lost shows at the next wait.
+#[derive(Debug, Clone, Copy)]
+struct Crowded {
+    yielded: Duration,
+    /// When this thread went on to work.
+    resumed: Instant,
 }
 
 impl Spinner {
@@ -137,6 +148,7 @@ impl Spinner {
             strategy,
             budget: FULL,
             barred_until: None,
+            crowded: None,
             missed: false,
         }
     }
@@ -150,6 +162,7 @@ impl Spinner {
         deadline: Option<Instant>,
         mut is_ready: impl FnMut() -> bool,
     ) -> bool {
+        self.judge(now);
         let Some(end) = self.end(traffic, now, deadline) else {
             return false;
         };
@@ -159,7 +172,10 @@ impl Spinner {
             let looked = Instant::now();
             let yielded = looked.duration_since(before);
             if self.strategy == IdleStrategy::Adaptive && yielded > CROWDED {
-                self.barred_until = looked.checked_add(yielded.saturating_mul(BARRED));
+                self.crowded = Some(Crowded {
+                    yielded,
+                    resumed: looked,
+                });
                 return is_ready();
             }
             if end.is_some_and(|end| looked >= end) {
@@ -171,6 +187,17 @@ impl Spinner {
         }
         self.pays(before.duration_since(now));
         true
+    }
+
+    /// Whether a long yield before the work that ends now was lost to others.
+    fn judge(&mut self, now: Instant) {
+        let Some(Crowded { yielded, resumed }) = self.crowded.take() else {
+            return;
+        };
+        let worked = now.saturating_duration_since(resumed);
+        if worked.saturating_mul(BARRED) < yielded {
+            self.barred_until = resumed.checked_add(yielded.saturating_mul(BARRED));
+        }
     }
 
     /// Looking for so long was right, or would have been.
@@ -205,6 +232,9 @@ impl Spinner {
     /// The thread has slept for so long. A short sleep behind a look in vain restores what that has
     /// cost: otherwise both sides would sleep because the other does.
     pub(crate) fn slept(&mut self, time: Duration) {
+        if let Some(crowded) = &mut self.crowded {
+            crowded.resumed += time;
+        }
         if std::mem::take(&mut self.missed) && time < WAKING {
             self.pays(FULL);
         }
@@ -293,8 +323,8 @@ mod tests {
         assert_eq!(spinner.budget, FULL);
     }
 
-    #[test]
-    fn a_long_yield_bars_further_looking() {
+    /// A spinner that has just had a long yield.
+    fn crowded() -> Spinner {
         let traffic = lively(Instant::now() + Duration::from_secs(1000));
         let mut spinner = Spinner::new(IdleStrategy::Adaptive);
         let mut slow = || {
@@ -304,13 +334,45 @@ mod tests {
             }
             false
         };
-        let start = Instant::now();
-        assert!(!spinner.spin(&traffic, start, None, &mut slow));
-        let barred = spinner.barred_until.expect("it took too long");
-        assert!(barred >= start + CROWDED * BARRED);
-        let just_before = barred.checked_sub(Duration::from_nanos(1)).unwrap();
-        let looked = spinner.spin(&traffic, just_before, None, || true);
-        assert!(!looked, "it does not even begin");
+        assert!(!spinner.spin(&traffic, Instant::now(), None, &mut slow));
+        spinner
+    }
+
+    /// Whether it looks at all at `now`.
+    fn looks_at(spinner: &mut Spinner, now: Instant) -> bool {
+        spinner.spin(&lively(now), now, None, || true)
+    }
+
+    #[test]
+    fn a_long_yield_that_left_little_to_do_bars_further_looking() {
+        let mut spinner = crowded();
+        let Crowded { yielded, resumed } = spinner.crowded.unwrap();
+        assert!(yielded > CROWDED);
+        let little = yielded / BARRED - Duration::from_nanos(1);
+        assert!(!looks_at(&mut spinner, resumed + little));
+        let barred = resumed + yielded * BARRED;
+        assert!(!looks_at(&mut spinner, barred - Duration::from_nanos(1)));
+        assert!(looks_at(&mut spinner, barred));
+    }
+
+    #[test]
+    fn a_long_yield_that_left_enough_to_do_was_not_lost() {
+        let mut spinner = crowded();
+        let Crowded { yielded, resumed } = spinner.crowded.unwrap();
+        assert!(yielded > CROWDED);
+        assert!(looks_at(
+            &mut spinner,
+            resumed + yielded / BARRED + Duration::from_nanos(1)
+        ));
+    }
+
+    #[test]
+    fn sleep_behind_a_long_yield_is_no_work() {
+        let mut spinner = crowded();
+        let Crowded { yielded, resumed } = spinner.crowded.unwrap();
+        assert!(yielded > CROWDED);
+        spinner.slept(yielded);
+        assert!(!looks_at(&mut spinner, resumed + yielded));
     }
 
     #[test]
