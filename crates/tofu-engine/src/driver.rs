@@ -97,9 +97,14 @@ impl Handle {
 
     #[inline]
     fn check(&self) -> Result<(), EngineError> {
-        if !self.shared.is_ended() {
-            return Ok(());
+        match self.shared.is_ended() {
+            false => Ok(()),
+            true => self.check_end(),
         }
+    }
+
+    #[cold]
+    fn check_end(&self) -> Result<(), EngineError> {
         match self.shared.ended() {
             Some(status) => Err(EngineError::from_status(status)),
             None => Ok(()),

@@ -10,7 +10,7 @@ use tofu_msg::{ChannelNumber, Message, MessageId, OpCode, Origin, Status};
 
 use crate::close::{Cause, CloseInfo};
 use crate::core::transport::PeerInfo;
-use crate::shared::pool::{Pool, ShareIndex};
+use crate::shared::pool::{Pool, Tally};
 use crate::sync::Arc;
 
 /// What a pool keeps and a [`Msg`] points to.
@@ -19,10 +19,8 @@ pub(crate) struct Envelope {
     pub(crate) message: Message,
     /// The pool to return to; `None` for the engine's own notices, which need no pool message.
     pub(crate) home: Option<Arc<Pool>>,
-    /// The pool counts this message as in use.
-    pub(crate) counted: bool,
-    /// The group whose share of the pool this message counts against.
-    pub(crate) share: Option<ShareIndex>,
+    /// Where the pool counts it as in use.
+    pub(crate) tally: Tally,
     /// Forgotten when the message is posted or given back.
     pub(crate) side: Option<Box<Side>>,
 }
@@ -79,10 +77,21 @@ impl Envelope {
         Envelope {
             message,
             home,
-            counted: false,
-            share: None,
+            tally: Tally::Nowhere,
             side: None,
         }
+    }
+
+    /// The message, if it is small data without side information: what most messages are that are posted.
+    #[inline]
+    pub(crate) fn plain(&self, large: usize) -> Option<&Message> {
+        let Envelope { message, side, .. } = self;
+        let is_data = match message.op_code() {
+            OpCode::Request | OpCode::Signal => true,
+            OpCode::Response => message.message_id().is_assigned(),
+            _ => false,
+        };
+        (is_data && side.is_none() && message.frame_len() < large).then_some(message)
     }
 }
 
@@ -102,6 +111,15 @@ impl Msg {
     pub(crate) fn from_envelope(envelope: Box<Envelope>) -> Msg {
         Msg {
             envelope: Some(envelope),
+        }
+    }
+
+    /// What it points to, for whoever sees to its return.
+    #[inline]
+    pub(crate) fn into_envelope(mut self) -> Box<Envelope> {
+        match self.envelope.take() {
+            Some(envelope) => envelope,
+            None => unreachable!("a Msg is empty only while it is dropped"),
         }
     }
 
@@ -164,18 +182,6 @@ impl Msg {
     pub(crate) fn with_peer(mut self, peer: PeerInfo) -> Msg {
         self.side_mut().peer = Some(peer);
         self
-    }
-
-    /// Whether it is small data without side information: what most messages are that are posted.
-    #[inline]
-    pub(crate) fn is_plain(&self, large: usize) -> bool {
-        let Envelope { message, side, .. } = self.envelope();
-        let is_data = match message.op_code() {
-            OpCode::Request | OpCode::Signal => true,
-            OpCode::Response => message.message_id().is_assigned(),
-            _ => false,
-        };
-        is_data && side.is_none() && message.frame_len() < large
     }
 
     /// Forgets the side information.

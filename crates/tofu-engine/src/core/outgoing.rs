@@ -8,6 +8,7 @@ use std::io::IoSlice;
 
 use tofu_msg::{BinaryHeader, FrameRef, Message, Parse};
 
+use crate::core::conversation::moves_when_sent;
 use crate::core::segments::{Segment, Segments, SentFrames};
 use crate::msg::Msg;
 
@@ -42,11 +43,33 @@ impl Outgoing {
     }
 
     /// Encodes a small message behind the others. `fresh` gives a buffer for a new chunk.
-    #[inline]
     pub(crate) fn push_small(
         &mut self,
         header: &BinaryHeader,
         message: &Message,
+        fresh: impl FnOnce() -> Vec<u8>,
+    ) {
+        self.push_frame(header, message, moves_when_sent(header.op_code), fresh);
+    }
+
+    /// The same for data, which moves no conversation when it is sent.
+    #[inline]
+    pub(crate) fn push_plain(
+        &mut self,
+        header: &BinaryHeader,
+        message: &Message,
+        fresh: impl FnOnce() -> Vec<u8>,
+    ) {
+        debug_assert!(!moves_when_sent(header.op_code), "{header:?} is no data");
+        self.push_frame(header, message, false, fresh);
+    }
+
+    #[inline]
+    fn push_frame(
+        &mut self,
+        header: &BinaryHeader,
+        message: &Message,
+        moves: bool,
         fresh: impl FnOnce() -> Vec<u8>,
     ) {
         let len = header.frame_len();
@@ -54,7 +77,7 @@ impl Outgoing {
             Some(chunk) => chunk,
             None => self.segments.push_chunk(fresh()),
         };
-        chunk.note(header.op_code);
+        chunk.note(moves);
         let bytes = &mut chunk.bytes;
         make_room(bytes, len);
         bytes.extend_from_slice(&header.encode());

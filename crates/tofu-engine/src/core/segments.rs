@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 
 use tofu_msg::{HEADER_LEN, MessageId, OpCode, RawHeader};
 
-use crate::core::conversation::moves_when_sent;
 use crate::core::outgoing::CHUNK_LEN;
 use crate::msg::Msg;
 
@@ -63,12 +62,12 @@ impl Chunk {
         self.bytes.len() + frame_len <= CHUNK_LEN
     }
 
-    /// A frame is about to be appended.
+    /// A frame is about to be appended; whether it moves the conversation when it is sent.
     #[inline]
-    pub(super) fn note(&mut self, op_code: OpCode) {
+    pub(super) fn note(&mut self, moves: bool) {
         self.left += 1;
         self.last = self.bytes.len();
-        self.is_plain &= !moves_when_sent(op_code);
+        self.is_plain &= !moves;
     }
 
     /// All frames from `start` on are sent.

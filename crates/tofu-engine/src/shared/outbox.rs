@@ -177,30 +177,16 @@ impl Outbox {
         MessageId::new(self.ids.next().unwrap_or(1))
     }
 
-    /// Whether small data may be posted by `group`, and there is room: then it needs no further look at
-    /// the channel.
+    /// Appends the frame of small data that is admitted and drawn for. Whether the number stands in the
+    /// worklist already; if not, it must be put there.
     #[inline]
-    pub(crate) fn admits_plain(
-        &self,
-        header: &BinaryHeader,
-        group: GroupId,
-        limits: (&Options, &SendBudget),
-    ) -> bool {
-        self.takes_data && self.group == Some(group) && !self.is_full(header.frame_len(), limits)
-    }
-
-    /// Appends an admitted small message's frame. Whether the number stands in the worklist already; if
-    /// not, it must be put there.
-    #[inline]
-    pub(crate) fn append_small(
+    pub(crate) fn append_plain(
         &mut self,
         header: &BinaryHeader,
         message: &Message,
-        budget: &SendBudget,
         fresh: impl FnOnce() -> Vec<u8>,
     ) -> bool {
-        self.draw(header.frame_len(), budget);
-        self.outgoing.push_small(header, message, fresh);
+        self.outgoing.push_plain(header, message, fresh);
         std::mem::replace(&mut self.listed, true)
     }
 
@@ -219,17 +205,17 @@ impl Outbox {
             OpCode::ByeResponse => (self.bye_response_posted, self.takes_data) = (true, false),
             _ => {}
         }
-        if header.payload_len() < large {
-            return Appended {
-                is_listed: self.append_small(header, &message, budget, fresh),
-                spent: Some(message),
-            };
-        }
         self.draw(header.frame_len(), budget);
-        self.outgoing.push_large(header, message);
+        let spent = if header.payload_len() < large {
+            self.outgoing.push_small(header, &message, fresh);
+            Some(message)
+        } else {
+            self.outgoing.push_large(header, message);
+            None
+        };
         Appended {
             is_listed: std::mem::replace(&mut self.listed, true),
-            spent: None,
+            spent,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, Weak};
 
 use counts::Counts;
 use free_list::FreeList;
+use magazine::Refused;
 use page::Page;
 
 /// How [`get`](crate::Reactor::get) finds a message.
@@ -35,6 +36,33 @@ pub enum Allocation {
 /// Which group's share of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShareIndex(u32);
+
+/// Where a message is counted as in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Tally {
+    #[default]
+    Nowhere,
+    /// In the pool as a whole: the application asked for it.
+    Whole,
+    /// There and in a group's share: it was received.
+    Share(ShareIndex),
+}
+
+impl Tally {
+    #[inline]
+    fn share(self) -> Option<ShareIndex> {
+        match self {
+            Tally::Share(share) => Some(share),
+            Tally::Nowhere | Tally::Whole => None,
+        }
+    }
+}
+
+impl From<Option<ShareIndex>> for Tally {
+    fn from(share: Option<ShareIndex>) -> Tally {
+        share.map_or(Tally::Whole, Tally::Share)
+    }
+}
 
 /// Unused messages and the count of those in use; shared by all threads of one engine.
 #[derive(Debug)]
@@ -62,6 +90,19 @@ struct State {
     free: FreeList,
     counts: Counts,
 }
+
+/// Messages that a receiver takes out of the pool at a time.
+const SPARE: usize = 16;
+
+/// Unused messages in the hands of a receiver, for frames that it is about to hand out.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(
+    #[expect(
+        clippy::vec_box,
+        reason = "a message is handed out by pointer, never moved"
+    )]
+    Vec<Box<Envelope>>,
+);
 
 /// News of room in a pool, or none; to be told once no lock is held.
 #[must_use = "the core waits to be told"]
@@ -117,33 +158,63 @@ impl Pool {
     /// A message for the application; counted as in use until it is put.
     #[inline]
     pub(crate) fn get(self: &Arc<Pool>, allocation: Allocation) -> Option<Msg> {
-        let free = self.take_free(true);
-        if free.is_none() && allocation == Allocation::PoolOnly {
-            return None;
-        }
-        let envelope = free.unwrap_or_else(|| {
-            if magazine::count_one(self).is_none() {
-                self.state.lock().counts.add(None, 1);
-            }
-            self.create()
-        });
-        let mut msg = Pool::counted(envelope, None);
+        let envelope = match magazine::take(self, true) {
+            Some(envelope) => envelope,
+            None => self.get_further(allocation)?,
+        };
+        let mut msg = Pool::counted(envelope, Tally::Whole);
         msg.reset();
         Some(msg)
     }
 
-    /// A message for a frame that has been taken out of an inbox and is counted already, with whatever
-    /// it held before. The frames themselves are settled by [`settle_frames`](Pool::settle_frames).
+    #[cold]
+    #[inline(never)]
+    fn get_further(self: &Arc<Pool>, allocation: Allocation) -> Option<Box<Envelope>> {
+        let free = self.take_further(true);
+        if free.is_some() || allocation == Allocation::PoolOnly {
+            return free;
+        }
+        if magazine::count_one(self).is_none() {
+            self.state.lock().counts.add(None, 1);
+        }
+        Some(self.create())
+    }
+
+    /// A message for the next of `left` frames that have been taken out of an inbox and are counted already,
+    /// with whatever it held before. The frames themselves are settled by
+    /// [`settle_frames`](Pool::settle_frames).
     #[inline(always)]
-    pub(crate) fn get_for_frame(self: &Arc<Pool>, share: ShareIndex) -> Msg {
-        let free = self.take_free(false);
-        Pool::counted(free.unwrap_or_else(|| self.create()), Some(share))
+    pub(crate) fn get_for_frame(
+        self: &Arc<Pool>,
+        spare: &mut Spare,
+        left: usize,
+        share: ShareIndex,
+    ) -> Msg {
+        let envelope = match spare.0.pop() {
+            Some(envelope) => envelope,
+            None => self.take_for_frames(spare, left),
+        };
+        Pool::counted(envelope, Tally::Share(share))
+    }
+
+    /// One message, and some to spare where more frames follow: no more than they need.
+    #[inline(never)]
+    fn take_for_frames(self: &Arc<Pool>, spare: &mut Spare, left: usize) -> Box<Envelope> {
+        magazine::lend(self, spare, left.min(SPARE));
+        let taken = spare.0.pop().or_else(|| self.take_further(false));
+        taken.unwrap_or_else(|| self.create())
+    }
+
+    /// The frames for which these were taken are given up.
+    pub(crate) fn give_back(&self, spare: &mut Spare) {
+        self.store(spare.0.drain(..));
     }
 
     /// A message for a frame that the core assembles itself, with whatever it held before.
     pub(crate) fn get_for_delivery(self: &Arc<Pool>, share: ShareIndex) -> Msg {
         self.state.lock().counts.add(Some(share), 1);
-        self.get_for_frame(share)
+        let free = self.take_further(false);
+        Pool::counted(free.unwrap_or_else(|| self.create()), Tally::Share(share))
     }
 
     /// A message that is not in use and counts nowhere, with whatever it held before.
@@ -157,23 +228,20 @@ impl Pool {
     /// A message that was not in use is delivered.
     pub(crate) fn count(&self, msg: &mut Msg, share: ShareIndex) {
         self.state.lock().counts.add(Some(share), 1);
-        let envelope = msg.envelope_mut();
-        (envelope.counted, envelope.share) = (true, Some(share));
+        msg.envelope_mut().tally = Tally::Share(share);
     }
 
     #[inline]
-    fn counted(mut envelope: Box<Envelope>, share: Option<ShareIndex>) -> Msg {
-        (envelope.counted, envelope.share) = (true, share);
+    fn counted(mut envelope: Box<Envelope>, tally: Tally) -> Msg {
+        envelope.tally = tally;
         Msg::from_envelope(envelope)
     }
 
-    #[inline]
-    fn take_free(self: &Arc<Pool>, count: bool) -> Option<Box<Envelope>> {
-        magazine::take(self, count).unwrap_or_else(|| self.take_shared(count))
-    }
-
-    #[cold]
-    fn take_shared(&self, count: bool) -> Option<Box<Envelope>> {
+    /// An unused message, counted from now on if it is to be, from wherever there is one.
+    fn take_further(self: &Arc<Pool>, count: bool) -> Option<Box<Envelope>> {
+        if let Some(taken) = magazine::take_further(self, count) {
+            return taken;
+        }
         let mut state = self.state.lock();
         let envelope = state.free.pop()?;
         if count {
@@ -182,27 +250,37 @@ impl Pool {
         Some(envelope)
     }
 
-    /// Takes an envelope back to wherever it belongs; one without a pool is freed.
-    #[inline]
+    /// Takes an envelope back to wherever it belongs; one without a pool is freed. The message itself is
+    /// made as new when it is next used: a body that is read into need not be cleared before.
+    #[inline(never)]
     pub(crate) fn put(envelope: Box<Envelope>) {
-        if let Some(envelope) = magazine::give(envelope) {
-            Pool::put_aside(envelope);
+        if let Err(refused) = magazine::give(envelope) {
+            Pool::put_further(refused);
         }
     }
 
-    /// Takes an envelope back that no magazine takes. The message itself is made as new when it is next
-    /// used: a body that is read into need not be cleared before.
+    #[cold]
     #[inline(never)]
-    fn put_aside(mut envelope: Box<Envelope>) {
-        envelope.side = None;
-        let Some(pool) = envelope.home.clone() else {
+    fn put_further(mut refused: Refused) {
+        refused.envelope.side = None;
+        if let Err(refused) = magazine::give_further(refused) {
+            Pool::put_aside(refused);
+        }
+    }
+
+    /// Takes an envelope back that no magazine takes.
+    fn put_aside(mut refused: Refused) {
+        let Some(pool) = refused.envelope.home.clone() else {
             return;
         };
-        if std::mem::take(&mut envelope.counted) {
-            let resume = pool.uncount_one(envelope.share.take());
-            pool.announce(resume);
-        }
-        pool.store(std::iter::once(envelope));
+        let tally = std::mem::take(&mut refused.envelope.tally);
+        let resume = match tally {
+            Tally::Nowhere => false,
+            _ if refused.is_uncounted => pool.is_resume_due(&mut pool.state.lock(), tally.share()),
+            _ => pool.uncount_one(tally.share()),
+        };
+        pool.announce(resume);
+        pool.store(std::iter::once(refused.envelope));
         if pool.is_closed() {
             magazine::forget(&pool);
         }
@@ -246,12 +324,11 @@ impl Pool {
     /// Whoever calls this under a lock announces the room later, by what is returned.
     pub(crate) fn uncount(msg: &mut Msg) -> Announcement {
         let envelope = msg.envelope_mut();
-        if !std::mem::take(&mut envelope.counted) {
-            return Announcement::default();
-        }
-        let share = envelope.share.take();
+        let tally = std::mem::take(&mut envelope.tally);
         match &envelope.home {
-            Some(pool) if pool.uncount_one(share) => Announcement(Some(Arc::clone(pool))),
+            Some(pool) if tally != Tally::Nowhere && pool.uncount_one(tally.share()) => {
+                Announcement(Some(Arc::clone(pool)))
+            }
             _ => Announcement::default(),
         }
     }
@@ -322,11 +399,6 @@ impl Pool {
     fn rewatch(&self, state: &State) {
         let watched = state.counts.is_watched() || self.is_closed();
         self.watched.store(watched, Ordering::Relaxed);
-    }
-
-    #[cold]
-    fn settle(&self, page: &Page) {
-        self.state.lock().counts.settle(page);
     }
 
     /// Opens a share for a new group.

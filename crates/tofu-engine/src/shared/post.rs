@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tofu_addr::Address;
-use tofu_msg::{BinaryHeader, ChannelNumber, OpCode, Role as OpRole, Status};
+use tofu_msg::{BinaryHeader, ChannelNumber, Message, OpCode, Role as OpRole, Status};
 
 use crate::error::{PostError, PostErrorKind};
 use crate::msg::Msg;
@@ -18,11 +18,11 @@ use crate::sync::Arc;
 
 /// A message's header as it will travel, but for its id if it has none.
 #[inline]
-fn outgoing_header(msg: &Msg) -> BinaryHeader {
+fn outgoing_header(message: &Message) -> BinaryHeader {
     BinaryHeader {
         engine_origin: false,
         status: Status::SUCCESS,
-        ..msg.header()
+        ..message.header()
     }
 }
 
@@ -46,24 +46,28 @@ impl Shared {
     /// needs a closer look.
     #[inline]
     fn post_plain(&self, group: &GroupShared, msg: Msg) -> Result<BinaryHeader, Msg> {
-        let slot = self.registry.slot(msg.channel_number());
-        let (Some(slot), true) = (slot, msg.is_plain(self.options.large_message)) else {
-            return Err(msg);
+        let envelope = msg.into_envelope();
+        let Some(message) = envelope.plain(self.options.large_message) else {
+            return Err(Msg::from_envelope(envelope));
         };
-        let mut header = outgoing_header(&msg);
+        let mut header = outgoing_header(message);
+        let Some(slot) = self.registry.slot(header.channel_number) else {
+            return Err(Msg::from_envelope(envelope));
+        };
         let mut outbox = slot.lock();
         let limits = (&self.options, &self.send_budget);
-        if !outbox.admits_plain(&header, group.id, limits) {
+        if !outbox.draw_plain(header.frame_len(), group.id, limits) {
             drop(outbox);
-            return Err(msg);
+            return Err(Msg::from_envelope(envelope));
         }
         self.identify(&mut header, &mut outbox);
         let fresh = || self.chunks.take_empty();
-        let is_listed = outbox.append_small(&header, &msg, &self.send_budget, fresh);
+        let is_listed = outbox.append_plain(&header, message, fresh);
         drop(outbox);
         if !is_listed {
             self.list(header.channel_number);
         }
+        Pool::put(envelope);
         Ok(header)
     }
 

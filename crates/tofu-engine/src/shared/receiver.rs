@@ -14,6 +14,7 @@ use crate::shared::Shared;
 use crate::shared::group::{GroupShared, Leftovers};
 use crate::shared::idle::{IdleStrategy, Spinner};
 use crate::shared::inbox::{Delivery, Fetched, Frames, Inbox};
+use crate::shared::pool::Spare;
 
 /// So many messages a task gets without being asked to give way once: it must not keep others from
 /// their thread for as long as messages come.
@@ -27,6 +28,8 @@ pub(crate) struct Receiver {
     current: Frames,
     /// How many there were; the pool hears of them when all are handed out.
     begun: usize,
+    /// Unused messages for the next of them; no more than are left.
+    spare: Spare,
     spinner: Spinner,
     /// Messages handed to a task since it last had to wait or to give way.
     streak: u32,
@@ -38,6 +41,7 @@ impl Receiver {
             taken: VecDeque::new(),
             current: Frames::default(),
             begun: 0,
+            spare: Spare::default(),
             spinner: Spinner::new(idle),
             streak: 0,
         }
@@ -58,6 +62,7 @@ impl Receiver {
     }
 
     /// Where no frames are left of those that were being handed out.
+    #[inline(never)]
     fn receive_further(
         &mut self,
         shared: &Shared,
@@ -157,10 +162,14 @@ impl Receiver {
     }
 
     /// Builds the message of the next frame of those that are being handed out.
+    #[inline]
     fn next_frame(&mut self, shared: &Shared, group: &GroupShared) -> Option<Msg> {
         let frames = &mut self.current;
-        frames.count = frames.count.checked_sub(1)?;
-        let mut msg = shared.pool.get_for_frame(group.share);
+        let left = frames.count.checked_sub(1)?;
+        let mut msg = shared
+            .pool
+            .get_for_frame(&mut self.spare, frames.count, group.share);
+        frames.count = left;
         if let Ok(Parse::Complete(frame)) = FrameRef::parse(&frames.bytes[frames.start..frames.end])
         {
             msg.load(&frame);
@@ -169,7 +178,7 @@ impl Receiver {
             debug_assert!(false, "a frame of {frames:?} was not validated");
             msg.reset();
         }
-        if frames.count == 0 {
+        if left == 0 {
             self.finish(shared, group);
         }
         Some(msg)
@@ -192,6 +201,7 @@ impl Receiver {
             leftovers.add(delivery);
         }
         self.begun = 0;
+        shared.pool.give_back(&mut self.spare);
         let frames = leftovers.frames + handed_out;
         shared
             .pool

@@ -4,6 +4,7 @@
 //! slot's own lock guards its outbox. Numbers are given out under one lock, in which openings are
 //! also entered into the worklist: whoever closes the registry knows that nothing opens later.
 
+use std::array;
 use std::collections::VecDeque;
 
 use tofu_msg::ChannelNumber;
@@ -18,10 +19,11 @@ const PAGES: usize = 65_536 / PAGE_SLOTS;
 const RESTING: usize = 1024;
 
 type Slot = BriefMutex<Outbox>;
+type Page = [Slot; PAGE_SLOTS];
 
 /// All channels of one engine.
 pub(crate) struct Registry {
-    pages: Box<[OnceLock<Box<[Slot]>>]>,
+    pages: Box<[OnceLock<Box<Page>>; PAGES]>,
     numbers: Mutex<Numbers>,
 }
 
@@ -58,7 +60,7 @@ impl Registry {
             closed: false,
         };
         Registry {
-            pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
+            pages: Box::new([const { OnceLock::new() }; PAGES]),
             numbers: Mutex::new(numbers),
         }
     }
@@ -75,9 +77,8 @@ impl Registry {
     #[inline]
     pub(crate) fn slot(&self, number: ChannelNumber) -> Option<&Slot> {
         let index = index(number);
-        self.pages[index / PAGE_SLOTS]
-            .get()?
-            .get(index % PAGE_SLOTS)
+        let page = self.pages[index / PAGE_SLOTS].get()?;
+        Some(&page[index % PAGE_SLOTS])
     }
 
     /// Runs `work` on the outbox of a number that has been given out at some time.
@@ -100,7 +101,7 @@ impl Registry {
     fn slot_or_page(&self, number: ChannelNumber) -> &Slot {
         let index = index(number);
         let page = self.pages[index / PAGE_SLOTS]
-            .get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::default()).collect());
+            .get_or_init(|| Box::new(array::from_fn(|_| Slot::default())));
         &page[index % PAGE_SLOTS]
     }
 

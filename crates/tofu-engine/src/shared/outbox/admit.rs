@@ -100,12 +100,44 @@ impl Outbox {
         Ok(())
     }
 
+    /// Draws for a frame of small data, if `group` may post it and there is room: then it needs no further
+    /// look at the channel.
     #[inline]
-    pub(super) fn is_full(
-        &self,
+    pub(crate) fn draw_plain(
+        &mut self,
         frame_len: usize,
+        group: GroupId,
         (options, budget): (&Options, &SendBudget),
     ) -> bool {
+        if !self.takes_data || self.group != Some(group) {
+            return false;
+        }
+        let queued_bytes = self.queued_bytes + frame_len;
+        let left = self.drawn_ahead.checked_sub(frame_len);
+        match left {
+            // Nearly always: enough has been drawn ahead.
+            Some(left)
+                if self.queued_messages < options.send_queue_messages
+                    && queued_bytes <= options.send_queue_bytes =>
+            {
+                self.queued_messages += 1;
+                (self.queued_bytes, self.drawn_ahead) = (queued_bytes, left);
+                true
+            }
+            _ => self.draw_unless_full(frame_len, (options, budget)),
+        }
+    }
+
+    #[cold]
+    fn draw_unless_full(&mut self, frame_len: usize, limits: (&Options, &SendBudget)) -> bool {
+        let has_room = !self.is_full(frame_len, limits);
+        if has_room {
+            self.draw(frame_len, limits.1);
+        }
+        has_room
+    }
+
+    fn is_full(&self, frame_len: usize, (options, budget): (&Options, &SendBudget)) -> bool {
         self.queued_messages > 0
             && (self.queued_messages >= options.send_queue_messages
                 || self.queued_bytes + frame_len > options.send_queue_bytes
@@ -113,7 +145,6 @@ impl Outbox {
     }
 
     /// One message more is queued.
-    #[inline]
     pub(super) fn draw(&mut self, frame_len: usize, budget: &SendBudget) {
         self.queued_messages += 1;
         self.queued_bytes += frame_len;

@@ -2,12 +2,15 @@
 //!
 //! Filled from and emptied into the pool by halves. It goes with its thread: what it holds returns to
 //! the pool then, and whatever a thread gives back while it ends goes there directly.
+//!
+//! Taking and giving each have a short way for what is nearly always so, which changes nothing where
+//! it is not, and a further one behind it that makes it so and tries again.
 
 use std::cell::RefCell;
 
 use crate::msg::Envelope;
 use crate::shared::pool::page::Page;
-use crate::shared::pool::{Pool, ShareIndex};
+use crate::shared::pool::{Pool, ShareIndex, Spare, Tally};
 use crate::sync::{Arc, Ordering, Weak, compiler_fence, thread_local};
 
 /// Threads with a magazine, at most; others go to the pool itself.
@@ -17,18 +20,26 @@ pub(super) const MAXIMUM_MAGAZINES: usize = 32;
 const KEEP_CAPACITY: usize = 2048;
 
 thread_local! {
-    static MAGAZINES: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
+    static MAGAZINES: RefCell<Magazines> = const { RefCell::new(Magazines::NONE) };
+}
+
+/// What a thread has for the pools that it uses.
+struct Magazines {
+    /// Of the pool that was used last the further way. Most programs have one engine.
+    first: Entry,
+    further: Vec<Entry>,
 }
 
 /// What a thread knows of one pool.
 struct Entry {
-    /// Where the pool lies, which is nowhere else while `pool` keeps its place.
+    /// Where the pool lies, which is nowhere else while `pool` keeps its place. 0: there is none.
     address: usize,
     pool: Weak<Pool>,
     /// `None` where the pool has as many as may be.
     magazine: Option<Magazine>,
 }
 
+/// Invariant: `free` never grows beyond the capacity that it was made with.
 struct Magazine {
     page: Arc<Page>,
     /// Last in, first out: the one used last is the one in the cache.
@@ -39,109 +50,105 @@ struct Magazine {
     free: Vec<Box<Envelope>>,
 }
 
-/// This thread's magazine for a pool, if it may have one; opened at its first use.
-#[inline]
-fn find<'a>(entries: &'a mut Vec<Entry>, pool: &Arc<Pool>) -> Option<&'a mut Magazine> {
-    let address = Arc::as_ptr(pool).addr();
-    // Most programs have one engine.
-    let index = match entries.first() {
-        Some(first) if first.address == address => 0,
-        _ => find_further(entries, pool, address),
-    };
-    entries.get_mut(index)?.magazine.as_mut()
+/// A message that no magazine has taken.
+pub(super) struct Refused {
+    pub(super) envelope: Box<Envelope>,
+    /// What its tally says is counted no longer; whoever waits for room is still to be told.
+    pub(super) is_uncounted: bool,
 }
 
-#[inline(never)]
-fn find_further(entries: &mut Vec<Entry>, pool: &Arc<Pool>, address: usize) -> usize {
-    let known = entries.iter().position(|entry| entry.address == address);
-    known.unwrap_or_else(|| open(entries, pool))
-}
-
-#[cold]
-fn open(entries: &mut Vec<Entry>, pool: &Arc<Pool>) -> usize {
-    // Those of pools that are closed are forgotten.
-    entries.retain(|entry| entry.pool.upgrade().is_some_and(|pool| !pool.is_closed()));
-    entries.push(Entry {
-        address: Arc::as_ptr(pool).addr(),
-        pool: Arc::downgrade(pool),
-        magazine: pool.open_page().map(|page| Magazine {
-            page,
-            free: Vec::with_capacity(pool.magazine_len),
-        }),
+/// An unused message, counted from now on if it is to be; `None` where the first magazine has none at
+/// hand.
+#[inline(always)]
+pub(super) fn take(pool: &Arc<Pool>, count: bool) -> Option<Box<Envelope>> {
+    let taken = MAGAZINES.try_with(|magazines| {
+        let mut magazines = magazines.borrow_mut();
+        magazines.first_of(pool)?.pop(count)
     });
-    entries.len() - 1
+    // A thread that is ending has no magazine any more.
+    taken.ok().flatten()
 }
 
-/// Runs `work` with this thread's magazine for a pool; `None` where it has none.
-#[inline]
-fn with<R>(pool: &Arc<Pool>, work: impl FnOnce(&mut Magazine) -> R) -> Option<R> {
-    let used = MAGAZINES.try_with(|entries| find(&mut entries.borrow_mut(), pool).map(work));
-    // A thread that is ending has none any more.
-    used.ok().flatten()
-}
-
-/// An unused message, counted from now on if it is to be. The outer `None`: there is no magazine
-/// here; the inner one: nothing is free.
-#[inline]
-pub(super) fn take(pool: &Arc<Pool>, count: bool) -> Option<Option<Box<Envelope>>> {
+/// The same where it took more than that. The outer `None`: there is no magazine here; the inner one:
+/// nothing is free.
+pub(super) fn take_further(pool: &Arc<Pool>, count: bool) -> Option<Option<Box<Envelope>>> {
     with(pool, |magazine| {
-        let envelope = magazine.pop(pool)?;
-        if count {
-            magazine.count_one(pool);
+        let envelope = magazine.pop(count);
+        if envelope.is_some() {
+            return envelope;
         }
-        Some(envelope)
+        magazine.prepare_to_take(pool);
+        magazine.pop(count)
     })
 }
 
+/// Takes a message back that is no longer in use into this thread's first magazine, where nothing
+/// stands against it.
+#[inline(always)]
+pub(super) fn give(envelope: Box<Envelope>) -> Result<(), Refused> {
+    // What does not count any more comes from the engine, which has no use for it.
+    let is_kept = envelope.tally != Tally::Nowhere
+        && envelope.side.is_none()
+        && envelope.message.capacity() <= KEEP_CAPACITY;
+    // A thread that is ending has no magazine any more.
+    if !is_kept || MAGAZINES.try_with(|_| ()).is_err() {
+        return Err(Refused::unchanged(envelope));
+    }
+    MAGAZINES.with(|magazines| {
+        let mut magazines = magazines.borrow_mut();
+        let home = envelope.home.as_ref();
+        match home.and_then(|pool| magazines.first_of(pool)) {
+            Some(magazine) => magazine.keep(envelope),
+            None => Err(Refused::unchanged(envelope)),
+        }
+    })
+}
+
+/// The same for what `give` refused, after having cleared away what stood against it.
+pub(super) fn give_further(refused: Refused) -> Result<(), Refused> {
+    let Refused { envelope, .. } = &refused;
+    let is_kept = envelope.tally != Tally::Nowhere && envelope.message.capacity() <= KEEP_CAPACITY;
+    let (true, false, Some(pool)) = (is_kept, refused.is_uncounted, envelope.home.clone()) else {
+        return Err(refused);
+    };
+    let mut refused = Some(refused);
+    let given = with(&pool, |magazine| {
+        let envelope = refused.take()?.envelope;
+        Some(magazine.keep_further(&pool, envelope))
+    });
+    match (given.flatten(), refused) {
+        (Some(given), _) => given,
+        (None, Some(refused)) => Err(refused),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Moves unused messages out of this thread's magazine into `spare`, at most so many.
+pub(super) fn lend(pool: &Arc<Pool>, spare: &mut Spare, count: usize) {
+    with(pool, |magazine| {
+        let rest = magazine.free.len().saturating_sub(count);
+        spare.0.extend(magazine.free.drain(rest..));
+        magazine.page.set_free(rest);
+    });
+}
+
 /// Counts one message more. `None`: there is no magazine here.
-#[inline]
 pub(super) fn count_one(pool: &Arc<Pool>) -> Option<()> {
-    with(pool, |magazine| magazine.count_one(pool))
+    with(pool, |magazine| {
+        while !magazine.page.take_one() {
+            magazine.settle(pool, None);
+        }
+    })
 }
 
 /// Counts one message less. Whether somebody watches; `None`: there is no magazine here.
-#[inline]
 pub(super) fn uncount_one(pool: &Arc<Pool>, share: Option<ShareIndex>) -> Option<bool> {
-    with(pool, |magazine| magazine.uncount_one(pool, share))
-}
-
-/// Takes a message back that is no longer in use into this thread's magazine, and tells the pool's
-/// loop of it if that waits for room. Returns it where it is not to be kept here.
-#[inline]
-pub(super) fn give(envelope: Box<Envelope>) -> Option<Box<Envelope>> {
-    // What does not count any more comes from the engine, which has no use for it.
-    if !envelope.counted || envelope.side.is_some() || envelope.message.capacity() > KEEP_CAPACITY {
-        return Some(envelope);
-    }
-    // Pointers only: what a message is moved in is not to be copied to and fro.
-    let mut given = Some(envelope);
-    // A thread that is ending has none any more.
-    let news = MAGAZINES.try_with(|entries| {
-        let mut entries = entries.borrow_mut();
-        let magazine = find(&mut entries, given.as_ref()?.home.as_ref()?)?;
-        magazine.push(given.take()?)
-    });
-    if let Ok(Some(news)) = news {
-        news.tell();
-    }
-    given
-}
-
-/// A message has come back to a pool that is watched.
-struct News {
-    pool: Arc<Pool>,
-    has_room: bool,
-}
-
-impl News {
-    /// To be told when no magazine is in use.
-    #[cold]
-    fn tell(self) {
-        self.pool.announce(self.has_room);
-        if self.pool.is_closed() {
-            forget(&self.pool);
+    with(pool, |magazine| {
+        while !magazine.page.give_one(share) {
+            magazine.settle(pool, share);
         }
-    }
+        is_watched(pool)
+    })
 }
 
 /// Empties this thread's magazine for a pool that is closed.
@@ -152,85 +159,155 @@ pub(super) fn forget(pool: &Arc<Pool>) {
     });
 }
 
-#[cold]
-fn look(pool: &Arc<Pool>, share: Option<ShareIndex>) -> News {
-    News {
-        pool: Arc::clone(pool),
-        has_room: pool.is_resume_due(&mut pool.state.lock(), share),
+/// Runs `work` with this thread's magazine for a pool; `None` where it has none.
+fn with<R>(pool: &Arc<Pool>, work: impl FnOnce(&mut Magazine) -> R) -> Option<R> {
+    let used = MAGAZINES.try_with(|magazines| magazines.borrow_mut().find(pool).map(work));
+    // A thread that is ending has none any more.
+    used.ok().flatten()
+}
+
+/// Whether somebody waits for room. Comes behind what may have made it.
+#[inline]
+fn is_watched(pool: &Pool) -> bool {
+    // Not ordered behind the store by the processor, which would cost more than all the rest: whoever
+    // begins to watch looks at the pages again when what was on its way has arrived. But the
+    // compiler must not put it in front: the thread could be stopped in between for longer.
+    compiler_fence(Ordering::SeqCst);
+    pool.watched.load(Ordering::Relaxed)
+}
+
+impl Refused {
+    #[inline]
+    fn unchanged(envelope: Box<Envelope>) -> Refused {
+        Refused {
+            envelope,
+            is_uncounted: false,
+        }
+    }
+}
+
+impl Entry {
+    const NONE: Entry = Entry {
+        address: 0,
+        pool: Weak::new(),
+        magazine: None,
+    };
+
+    fn is_open(&self) -> bool {
+        self.pool.upgrade().is_some_and(|pool| !pool.is_closed())
+    }
+}
+
+impl Magazines {
+    const NONE: Magazines = Magazines {
+        first: Entry::NONE,
+        further: Vec::new(),
+    };
+
+    #[inline]
+    fn first_of(&mut self, pool: &Arc<Pool>) -> Option<&mut Magazine> {
+        match self.first.address == Arc::as_ptr(pool).addr() {
+            true => self.first.magazine.as_mut(),
+            false => None,
+        }
+    }
+
+    /// This thread's magazine for a pool, if it may have one; opened at its first use. It is the first
+    /// from now on.
+    fn find(&mut self, pool: &Arc<Pool>) -> Option<&mut Magazine> {
+        let address = Arc::as_ptr(pool).addr();
+        if self.first.address != address {
+            let known = self
+                .further
+                .iter()
+                .position(|entry| entry.address == address);
+            let index = known.unwrap_or_else(|| self.open(pool));
+            std::mem::swap(&mut self.first, &mut self.further[index]);
+        }
+        self.first.magazine.as_mut()
+    }
+
+    /// Returns where among the further ones it stands.
+    #[cold]
+    fn open(&mut self, pool: &Arc<Pool>) -> usize {
+        // Those of pools that are closed are forgotten.
+        self.further.retain(Entry::is_open);
+        self.further.push(Entry {
+            address: Arc::as_ptr(pool).addr(),
+            pool: Arc::downgrade(pool),
+            magazine: pool.open_page().map(|page| Magazine {
+                page,
+                free: Vec::with_capacity(pool.magazine_len),
+            }),
+        });
+        self.further.len() - 1
     }
 }
 
 impl Magazine {
-    #[inline]
-    fn count_one(&mut self, pool: &Pool) {
-        if self.page.take_one() {
-            pool.settle(&self.page);
-        }
-    }
-
-    #[inline]
-    fn uncount_one(&mut self, pool: &Pool, share: Option<ShareIndex>) -> bool {
-        if !self.page.is_for(share) {
-            self.turn_to(pool, share);
-        }
-        if self.page.give_one(share) {
-            pool.settle(&self.page);
-        }
-        // Not ordered behind the store by the processor, which would cost more than all the rest: whoever
-        // begins to watch looks at the pages again when what was on its way has arrived. But the
-        // compiler must not put it in front: the thread could be stopped in between for longer.
-        compiler_fence(Ordering::SeqCst);
-        pool.watched.load(Ordering::Relaxed)
-    }
-
-    #[cold]
-    fn turn_to(&mut self, pool: &Pool, share: Option<ShareIndex>) {
-        let mut state = pool.state.lock();
-        state.counts.settle(&self.page);
-        if let Some(share) = share {
-            self.page.set_share(share);
-        }
-    }
-
-    #[inline]
-    fn pop(&mut self, pool: &Pool) -> Option<Box<Envelope>> {
-        if self.free.is_empty() {
-            self.refill(pool);
+    #[inline(always)]
+    fn pop(&mut self, count: bool) -> Option<Box<Envelope>> {
+        if self.free.is_empty() || (count && !self.page.take_one()) {
+            return None;
         }
         let envelope = self.free.pop();
         self.page.set_free(self.free.len());
         envelope
     }
 
-    #[cold]
-    fn refill(&mut self, pool: &Pool) {
-        let half = pool.magazine_len.div_ceil(2);
+    fn prepare_to_take(&mut self, pool: &Pool) {
         let mut state = pool.state.lock();
-        let taken = std::iter::from_fn(|| state.free.pop());
-        self.free.extend(taken.take(half));
+        state.counts.settle(&self.page);
+        if self.free.is_empty() {
+            let half = pool.magazine_len.div_ceil(2);
+            let taken = std::iter::from_fn(|| state.free.pop());
+            self.free.extend(taken.take(half));
+        }
     }
 
-    /// Takes a message in. Returns what is to be told of it.
-    #[inline]
-    fn push(&mut self, mut envelope: Box<Envelope>) -> Option<News> {
-        envelope.counted = false;
-        let share = envelope.share.take();
-        let pool = envelope.home.as_ref()?;
-        let news = match self.uncount_one(pool, share) {
-            true => Some(look(pool, share)),
-            false => None,
+    /// Takes a message in, unless something stands against it, or somebody waits for room: then the
+    /// pool itself gets it.
+    #[inline(always)]
+    fn keep(&mut self, mut envelope: Box<Envelope>) -> Result<(), Refused> {
+        let share = envelope.tally.share();
+        let Some(pool) = envelope.home.as_deref() else {
+            return Err(Refused::unchanged(envelope));
         };
-        if self.free.len() >= pool.magazine_len {
-            self.empty(pool);
+        if self.free.len() == self.free.capacity() || !self.page.give_one(share) {
+            return Err(Refused::unchanged(envelope));
         }
+        if is_watched(pool) {
+            return Err(Refused {
+                envelope,
+                is_uncounted: true,
+            });
+        }
+        envelope.tally = Tally::Nowhere;
         self.free.push(envelope);
         self.page.set_free(self.free.len());
-        news
+        Ok(())
     }
 
-    #[cold]
-    fn empty(&mut self, pool: &Pool) {
-        pool.store(self.free.drain(..self.free.len().div_ceil(2)));
+    fn keep_further(&mut self, pool: &Pool, envelope: Box<Envelope>) -> Result<(), Refused> {
+        self.keep(envelope).or_else(|refused| {
+            if refused.is_uncounted {
+                return Err(refused);
+            }
+            self.settle(pool, refused.envelope.tally.share());
+            if self.free.len() == self.free.capacity() {
+                pool.store(self.free.drain(..self.free.len().div_ceil(2)));
+            }
+            self.keep(refused.envelope)
+        })
+    }
+
+    /// Empties the page, for messages of this share if need be.
+    fn settle(&mut self, pool: &Pool, share: Option<ShareIndex>) {
+        let mut state = pool.state.lock();
+        state.counts.settle(&self.page);
+        if let Some(share) = share {
+            self.page.set_share(share);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::shared::pool::ShareIndex;
 use crate::sync::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-/// A page on which so much stands is settled: nobody need look at it to tell that there is room.
+/// Less than this stands on a page, either way: nobody need look at it to tell that there is room.
 pub(super) const SETTLED_AT: i64 = 256;
 
 /// No share.
@@ -53,31 +53,35 @@ impl Page {
         }
     }
 
-    /// One message was taken. Whether the page is to be settled now. Its thread only.
+    /// One message was taken. False, and nothing is changed, where the page must be settled first. Its
+    /// thread only.
     #[inline]
     pub(super) fn take_one(&self) -> bool {
         let count = self.of_none.load(Ordering::Relaxed) + 1;
-        self.of_none.store(count, Ordering::Release);
-        count >= SETTLED_AT
+        let has_room = count < SETTLED_AT;
+        if has_room {
+            self.of_none.store(count, Ordering::Release);
+        }
+        has_room
     }
 
-    /// One message was given back. Whether the page is to be settled now. Its thread only, and `share`
-    /// must be the page's.
+    /// One message was given back. False, and nothing is changed, where the page must be settled first,
+    /// for it is nearly full or of another share. Its thread only.
     #[inline]
     pub(super) fn give_one(&self, share: Option<ShareIndex>) -> bool {
-        let counter = match share {
-            Some(_) => &self.of_share,
-            None => &self.of_none,
+        let (counter, is_its_own) = match share {
+            Some(share) => {
+                let own = self.share.load(Ordering::Relaxed);
+                (&self.of_share, own == u64::from(share.0))
+            }
+            None => (&self.of_none, true),
         };
         let count = counter.load(Ordering::Relaxed) - 1;
-        counter.store(count, Ordering::Release);
-        count <= -SETTLED_AT
-    }
-
-    /// Whether a message of this share can be given back here.
-    #[inline]
-    pub(super) fn is_for(&self, share: Option<ShareIndex>) -> bool {
-        share.is_none_or(|share| self.share.load(Ordering::Relaxed) == u64::from(share.0))
+        let has_room = is_its_own && count > -SETTLED_AT;
+        if has_room {
+            counter.store(count, Ordering::Release);
+        }
+        has_room
     }
 
     /// From now on its messages are of this share. Under the pool's lock, on a settled page.

@@ -76,7 +76,7 @@ fn frames_and_messages_count_against_the_whole_and_the_share() {
     assert_eq!(pool.room(one), 4, "half of the pool");
     pool.charge_frames(one, 4);
     assert_eq!((pool.room(one), pool.room(two)), (0, 4));
-    let msg = pool.get_for_frame(one);
+    let msg = pool.get_for_frame(&mut Spare::default(), 1, one);
     assert_eq!(pool.room(one), 0, "a frame has become a message");
     drop(msg);
     assert_eq!(pool.room(one), 1);
@@ -121,7 +121,7 @@ fn the_worklist_hears_of_room_after_hunger_and_only_then() {
     let share = pool.open_share();
     // Receives a frame: a batch of one.
     let receive = || {
-        let msg = pool.get_for_frame(share);
+        let msg = pool.get_for_frame(&mut Spare::default(), 1, share);
         pool.settle_frames(share, 1);
         msg
     };
