@@ -4,7 +4,6 @@
 //! slot's own lock guards its outbox. Numbers are given out under one lock, in which openings are
 //! also entered into the worklist: whoever closes the registry knows that nothing opens later.
 
-use std::array;
 use std::collections::VecDeque;
 
 use tofu_msg::ChannelNumber;
@@ -100,8 +99,7 @@ impl Registry {
 
     fn slot_or_page(&self, number: ChannelNumber) -> &Slot {
         let index = index(number);
-        let page = self.pages[index / PAGE_SLOTS]
-            .get_or_init(|| Box::new(array::from_fn(|_| Slot::default())));
+        let page = self.pages[index / PAGE_SLOTS].get_or_init(new_page);
         &page[index % PAGE_SLOTS]
     }
 
@@ -149,6 +147,15 @@ impl Registry {
     /// Channels alive now.
     pub(crate) fn alive(&self) -> usize {
         self.numbers.lock().alive
+    }
+}
+
+/// Built where it stays: it is large for a thread's stack.
+fn new_page() -> Box<Page> {
+    let slots: Box<[Slot]> = (0..PAGE_SLOTS).map(|_| Slot::default()).collect();
+    match slots.try_into() {
+        Ok(page) => page,
+        Err(_) => unreachable!("there are as many as a page has"),
     }
 }
 
