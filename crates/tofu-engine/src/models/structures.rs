@@ -14,7 +14,7 @@ use crate::shared::chunks::Chunks;
 use crate::shared::group::{GroupId, GroupShared};
 use crate::shared::inbox::{Delivery, Fetched, Frames, Inbox};
 use crate::shared::line::Place;
-use crate::shared::pool::{Allocation, Pool};
+use crate::shared::pool::{Allocation, Pool, Spare};
 use crate::shared::worklist::{Work, Worklist};
 use crate::sync::{Arc, Condvar, Mutex};
 
@@ -112,6 +112,64 @@ fn a_loop_that_found_the_pool_empty_hears_of_every_return() {
                 .for_each(|holder| holder.join().unwrap());
             assert_eq!(pool.levels().0, 0);
             pool.check_invariants().unwrap();
+        });
+    }
+}
+
+#[test]
+fn runs_and_returns_beside_a_core_that_waits_for_room_lose_no_count() {
+    for magazine_len in [0, 1, 2, 4] {
+        explore(move || {
+            let (poller, worklist) = worklist();
+            let options = Options::default()
+                .pool_initial(6)
+                .pool_maximum(8)
+                .normalized();
+            let pool = Pool::with_magazines(&options, &worklist, magazine_len);
+            let shares = [pool.open_share(), pool.open_share()];
+            pool.charge_frames(shares[0], 4);
+            pool.charge_frames(shares[1], 4);
+            let receivers = shares.map(|share| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || {
+                    let mut spare = Spare::default();
+                    let runs = (1..=4).rev();
+                    let held: Vec<_> = runs
+                        .map(|left| pool.get_for_frame(&mut spare, left, share))
+                        .collect();
+                    pool.settle_frames(share, 4);
+                    held
+                })
+            });
+            let taker = {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || drop(pool.get(Allocation::Always)))
+            };
+            let holders = receivers.map(|receiver| {
+                let held = receiver.join().unwrap();
+                thread::spawn(move || drop(held))
+            });
+            let mut work = Work::default();
+            for share in shares {
+                while pool.room(share) == 0 {
+                    if worklist.prepare_sleep() {
+                        poller.sleep();
+                    }
+                    worklist.awake();
+                    worklist.take(&mut work);
+                    work.clear();
+                }
+            }
+            pool.close_share(shares[0]);
+            holders
+                .into_iter()
+                .for_each(|holder| holder.join().unwrap());
+            taker.join().unwrap();
+            pool.look_again();
+            assert_eq!(pool.levels().0, 0);
+            pool.check_invariants().unwrap();
+            assert_eq!(pool.open_share(), shares[0], "it is used again");
+            pool.close();
         });
     }
 }

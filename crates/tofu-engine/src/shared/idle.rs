@@ -17,9 +17,9 @@ use crate::sync::{AtomicU64, Ordering};
 pub enum IdleStrategy {
     /// Looks for up to 50 µs before it sleeps, where waits of such a length have paid several times in
     /// a row for up to 200 µs, and between two looks yields its core to whoever can use it. Only while
-    /// messages went both ways within the last 2 ms; half as long after each time in vain; and after a
-    /// yield that took longer than 200 µs and left little to do, for then others need the core, not at
-    /// all for 25 times as long as it took. An idle engine sleeps.
+    /// messages went both ways within the last 200 µs, or 2 ms where busy threads share the core; half as
+    /// long after each time in vain; and after a yield that took longer than 200 µs and left little to do,
+    /// for then others need the core, not at all for 25 times as long as it took. An idle engine sleeps.
     #[default]
     Adaptive,
     /// Sleeps at once: the least processor time when messages come now and then.
@@ -37,15 +37,19 @@ const MOST: Duration = Duration::from_micros(200);
 const LEAST: Duration = Duration::from_micros(3);
 /// A sleep shorter than this was mostly the waking of both sides: without it looking would have paid.
 const WAKING: Duration = Duration::from_micros(120);
-/// Traffic both ways that is older than this is no reason to expect more. It covers the rounds of a few
-/// threads that are all busy with it and share two cores.
-const LIVELY: Duration = Duration::from_millis(2);
+/// Traffic both ways that is older than this is no reason to expect more.
+const LIVELY: Duration = Duration::from_micros(200);
+/// The same where busy threads share the core: as long as a few of them take to come round.
+const LIVELY_SHARED: Duration = Duration::from_millis(2);
 /// A yield longer than this went to somebody who works.
 const CROWDED: Duration = Duration::from_micros(200);
-/// Where less than this part of such a yield is then spent on what it left to do, it was lost to others
-/// who need the core, and so many times as long nobody looks: at most a 25th of the time is lost so.
-/// Where it is more, it went to those who make the work.
+/// Where what such a yield left to do takes this part of it or more, it went to those who make the work.
+/// Else it was lost to others who need the core.
+const WORTH: u32 = 10;
+/// So many times as long as a lost one nobody looks: at most a 25th of the time is lost so.
 const BARRED: u32 = 25;
+/// For so long after a yield that was not lost the core counts as shared.
+const SHARED: Duration = Duration::from_millis(20);
 
 /// When messages last went both ways. Told by the reactor's thread; nobody else has one, so an
 /// engine that its owner drives never spins.
@@ -75,11 +79,11 @@ impl Traffic {
         self.both_ways.store(nanos, Ordering::Relaxed);
     }
 
-    fn is_lively(&self, now: Instant) -> bool {
+    fn is_lively(&self, now: Instant, within: Duration) -> bool {
         let both_ways = self.both_ways.load(Ordering::Relaxed);
         both_ways > 0
             && now.saturating_duration_since(self.started)
-                < Duration::from_nanos(both_ways).saturating_add(LIVELY)
+                < Duration::from_nanos(both_ways).saturating_add(within)
     }
 }
 
@@ -130,6 +134,8 @@ pub(crate) struct Spinner {
     budget: Duration,
     barred_until: Option<Instant>,
     crowded: Option<Crowded>,
+    /// Busy threads have shared the core until a while before.
+    shared_until: Option<Instant>,
     /// It has just looked in vain.
     missed: bool,
 }
@@ -149,6 +155,7 @@ impl Spinner {
             budget: FULL,
             barred_until: None,
             crowded: None,
+            shared_until: None,
             missed: false,
         }
     }
@@ -189,13 +196,15 @@ impl Spinner {
         true
     }
 
-    /// Whether a long yield before the work that ends now was lost to others.
+    /// Judges a long yield before the work that ends now, if there was one.
     fn judge(&mut self, now: Instant) {
         let Some(Crowded { yielded, resumed }) = self.crowded.take() else {
             return;
         };
         let worked = now.saturating_duration_since(resumed);
-        if worked.saturating_mul(BARRED) < yielded {
+        if worked.saturating_mul(WORTH) >= yielded {
+            self.shared_until = now.checked_add(SHARED);
+        } else {
             self.barred_until = resumed.checked_add(yielded.saturating_mul(BARRED));
         }
     }
@@ -221,7 +230,9 @@ impl Spinner {
             IdleStrategy::Adaptive => {
                 let barred = self.barred_until.is_some_and(|until| now < until);
                 let due = deadline.is_some_and(|deadline| deadline <= now);
-                if barred || due || !traffic.is_lively(now) {
+                let is_shared = self.shared_until.is_some_and(|until| now < until);
+                let within = if is_shared { LIVELY_SHARED } else { LIVELY };
+                if barred || due || !traffic.is_lively(now, within) {
                     return None;
                 }
                 Some(Some(now + self.budget))
@@ -232,8 +243,15 @@ impl Spinner {
     /// The thread has slept for so long. A short sleep behind a look in vain restores what that has
     /// cost: otherwise both sides would sleep because the other does.
     pub(crate) fn slept(&mut self, time: Duration) {
-        if let Some(crowded) = &mut self.crowded {
-            crowded.resumed += time;
+        // Behind a long yield that left nothing to do, a short sleep is no work; what comes after a long one
+        // says nothing about the yield.
+        match &mut self.crowded {
+            Some(crowded) if time < WAKING => crowded.resumed += time,
+            Some(crowded) => {
+                let lost = crowded.resumed;
+                self.judge(lost);
+            }
+            None => {}
         }
         if std::mem::take(&mut self.missed) && time < WAKING {
             self.pays(FULL);
@@ -242,144 +260,4 @@ impl Spinner {
 }
 
 #[cfg(all(test, feature = "net"))]
-mod tests {
-    use super::*;
-
-    fn lively(now: Instant) -> Traffic {
-        let traffic = Traffic {
-            started: now - Duration::from_secs(1),
-            both_ways: AtomicU64::new(0),
-        };
-        traffic.tell(now);
-        traffic
-    }
-
-    /// How often a spin that never finds anything has looked.
-    fn looks(spinner: &mut Spinner, traffic: &Traffic, deadline: Option<Instant>) -> usize {
-        let mut looks = 0;
-        let found = spinner.spin(traffic, Instant::now(), deadline, || {
-            looks += 1;
-            false
-        });
-        assert!(!found);
-        looks
-    }
-
-    #[test]
-    fn nobody_looks_where_messages_go_one_way_or_the_deadline_has_passed() {
-        let now = Instant::now();
-        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
-        assert_eq!(looks(&mut spinner, &Traffic::default(), None), 0);
-        assert_eq!(looks(&mut spinner, &lively(now - LIVELY), None), 0);
-        assert_eq!(looks(&mut spinner, &lively(now), Some(now)), 0);
-        assert_eq!(
-            looks(&mut Spinner::new(IdleStrategy::Off), &lively(now), None),
-            0
-        );
-    }
-
-    #[test]
-    fn what_was_in_vain_halves_the_time_and_what_paid_restores_it() {
-        let traffic = lively(Instant::now() + Duration::from_secs(1000));
-        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
-        assert!(looks(&mut spinner, &traffic, None) > 0);
-        let barred = spinner.barred_until.is_some();
-        assert!(barred || spinner.budget == FULL / 2, "{spinner:?}");
-        (spinner.barred_until, spinner.budget) = (None, LEAST);
-        assert!(looks(&mut spinner, &traffic, None) > 0);
-        assert_eq!(spinner.budget, LEAST, "it does not fall to nothing");
-        spinner.barred_until = None;
-        assert!(spinner.spin(&traffic, Instant::now(), None, || true));
-        assert_eq!(spinner.budget, FULL);
-    }
-
-    #[test]
-    fn a_short_sleep_restores_only_what_looking_just_before_it_has_cost() {
-        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
-        (spinner.budget, spinner.missed) = (LEAST, true);
-        spinner.slept(WAKING);
-        assert_eq!(spinner.budget, LEAST, "a long one");
-        spinner.slept(Duration::from_micros(20));
-        assert_eq!(spinner.budget, LEAST, "nobody had looked");
-        spinner.missed = true;
-        spinner.slept(Duration::from_micros(20));
-        assert!(spinner.budget >= FULL);
-    }
-
-    #[test]
-    fn long_waits_that_pay_again_and_again_allow_longer_ones_until_one_does_not() {
-        let traffic = lively(Instant::now() + Duration::from_secs(1000));
-        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
-        spinner.pays(FULL / 2);
-        assert_eq!(spinner.budget, FULL, "it was not long");
-        for _ in 0..10 {
-            spinner.pays(FULL);
-        }
-        assert_eq!(spinner.budget, MOST);
-        while spinner.budget == MOST {
-            looks(&mut spinner, &traffic, None);
-            spinner.barred_until = None;
-        }
-        assert_eq!(spinner.budget, FULL);
-    }
-
-    /// A spinner that has just had a long yield.
-    fn crowded() -> Spinner {
-        let traffic = lively(Instant::now() + Duration::from_secs(1000));
-        let mut spinner = Spinner::new(IdleStrategy::Adaptive);
-        let mut slow = || {
-            let start = Instant::now();
-            while start.elapsed() <= CROWDED {
-                std::hint::spin_loop();
-            }
-            false
-        };
-        assert!(!spinner.spin(&traffic, Instant::now(), None, &mut slow));
-        spinner
-    }
-
-    /// Whether it looks at all at `now`.
-    fn looks_at(spinner: &mut Spinner, now: Instant) -> bool {
-        spinner.spin(&lively(now), now, None, || true)
-    }
-
-    #[test]
-    fn a_long_yield_that_left_little_to_do_bars_further_looking() {
-        let mut spinner = crowded();
-        let Crowded { yielded, resumed } = spinner.crowded.unwrap();
-        assert!(yielded > CROWDED);
-        let little = yielded / BARRED - Duration::from_nanos(1);
-        assert!(!looks_at(&mut spinner, resumed + little));
-        let barred = resumed + yielded * BARRED;
-        assert!(!looks_at(&mut spinner, barred - Duration::from_nanos(1)));
-        assert!(looks_at(&mut spinner, barred));
-    }
-
-    #[test]
-    fn a_long_yield_that_left_enough_to_do_was_not_lost() {
-        let mut spinner = crowded();
-        let Crowded { yielded, resumed } = spinner.crowded.unwrap();
-        assert!(yielded > CROWDED);
-        assert!(looks_at(
-            &mut spinner,
-            resumed + yielded / BARRED + Duration::from_nanos(1)
-        ));
-    }
-
-    #[test]
-    fn sleep_behind_a_long_yield_is_no_work() {
-        let mut spinner = crowded();
-        let Crowded { yielded, resumed } = spinner.crowded.unwrap();
-        assert!(yielded > CROWDED);
-        spinner.slept(yielded);
-        assert!(!looks_at(&mut spinner, resumed + yielded));
-    }
-
-    #[test]
-    fn the_busy_one_looks_until_its_deadline() {
-        let deadline = Instant::now() + Duration::from_millis(5);
-        let mut spinner = Spinner::new(IdleStrategy::Busy);
-        assert!(looks(&mut spinner, &Traffic::default(), Some(deadline)) > 0);
-        assert!(Instant::now() >= deadline);
-    }
-}
+mod tests;

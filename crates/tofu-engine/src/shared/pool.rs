@@ -31,7 +31,7 @@ pub(crate) use tally::{ShareIndex, Tally};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Allocation {
     /// Only from the pool: `None` when it has none free. (A large pool may have a few that rest with
-    /// threads that put them.)
+    /// threads that put them, or with receivers that are about to use them.)
     PoolOnly,
     /// From the pool, or a new one.
     Always,
@@ -247,13 +247,16 @@ impl Pool {
             return;
         };
         let tally = std::mem::take(&mut refused.envelope.tally);
-        let resume = match tally {
-            Tally::Nowhere => false,
-            _ if refused.is_uncounted => pool.is_resume_due(&mut pool.state.lock(), tally.share()),
-            _ => pool.uncount_one(tally.share()),
-        };
+        let is_counted = tally != Tally::Nowhere && !refused.is_uncounted;
+        let mut resume = is_counted && pool.uncount_one(tally.share());
+        let mut state = pool.state.lock();
+        if refused.is_uncounted {
+            resume = pool.is_resume_due(&mut state, tally.share());
+        }
+        let surplus = pool.keep(&mut state, refused.envelope);
+        drop(state);
+        drop(surplus);
         pool.announce(resume);
-        pool.store(std::iter::once(refused.envelope));
         if pool.is_closed() {
             magazine::forget(&pool);
         }
@@ -282,13 +285,18 @@ impl Pool {
     fn store(&self, envelopes: impl Iterator<Item = Box<Envelope>>) {
         let mut state = self.state.lock();
         let surplus: Vec<_> = envelopes
-            .filter_map(|envelope| match self.is_closed() {
-                true => Some(envelope),
-                false => state.free.push(envelope),
-            })
+            .filter_map(|envelope| self.keep(&mut state, envelope))
             .collect();
         drop(state);
         drop(surplus);
+    }
+
+    /// Keeps an unused message, or gives it back to be freed without the lock.
+    fn keep(&self, state: &mut State, envelope: Box<Envelope>) -> Option<Box<Envelope>> {
+        match self.is_closed() {
+            true => Some(envelope),
+            false => state.free.push(envelope),
+        }
     }
 
     /// A message is no longer the application's: it waits, by pointer, in a send queue, whose own

@@ -64,10 +64,12 @@ impl Shared {
         let fresh = || self.chunks.take_empty();
         let is_listed = outbox.append_plain(&header, message, fresh);
         drop(outbox);
+        // Goes back even if waking the loop panics, which is somebody else's function.
+        let spent = Msg::from_envelope(envelope);
         if !is_listed {
             self.list(header.channel_number);
         }
-        Pool::put(envelope);
+        drop(spent);
         Ok(header)
     }
 

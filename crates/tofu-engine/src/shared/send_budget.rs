@@ -58,15 +58,11 @@ impl SendBudget {
         ahead
     }
 
-    /// What a channel with so much in its queue may hold on top: little beside the whole budget, and more
-    /// than a trifle only beside what is queued, so that many channels with a little each do not use the
-    /// budget up.
+    /// What a channel with so much in its queue may hold on top: little beside the whole budget and
+    /// beside what is queued, so that many channels with a little each do not use the budget up.
     #[inline]
     pub(crate) fn ahead(&self, queued: usize) -> usize {
-        match queued {
-            0 => 0,
-            _ => self.ahead.min((queued / 4).max(self.ahead / 16)),
-        }
+        self.ahead.min(queued / 4)
     }
 
     pub(crate) fn release(&self, bytes: usize) {

@@ -7,11 +7,13 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use tofu_msg::{ChannelNumber, Message};
+use tofu_msg::{ChannelNumber, Message, OpCode};
 
 use super::*;
 use crate::msg::Msg;
 use crate::shared::line::Place;
+use crate::shared::outbox::Role;
+use crate::shared::pool::Allocation;
 use crate::sync::Weak;
 
 /// Asks the engine how it stands, as a task does that is polled by its own waker.
@@ -88,4 +90,27 @@ fn a_waker_that_fails_takes_nobody_along() {
     let message = Msg::from(Message::default());
     assert!(group.inbox.update(message, 1).is_ok());
     drop((place, other));
+}
+
+#[test]
+fn a_wake_that_panics_leaks_no_count() {
+    let shared = Shared::new(Options::default(), Box::new(|| panic!("planned")));
+    let group = shared.create_group().unwrap();
+    let number = shared
+        .registry
+        .open(|_, outbox| {
+            outbox.open(Role::Initiator, group.id, None);
+            Ok(())
+        })
+        .unwrap();
+    let mut msg = shared.pool.get(Allocation::Always).unwrap();
+    msg.set_op_code(OpCode::Signal);
+    msg.set_channel_number(number);
+    assert!(shared.worklist.prepare_sleep());
+    let posted =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| shared.post(&group, msg)));
+    assert!(posted.is_err());
+    let in_use = shared.pool.levels().0;
+    shared.pool.close();
+    assert_eq!(in_use, 0);
 }

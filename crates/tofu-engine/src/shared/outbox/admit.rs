@@ -291,4 +291,75 @@ mod tests {
             check_takes_data(&closing, "in its next life");
         }
     }
+
+    #[test]
+    fn many_channels_with_a_little_each_do_not_use_the_budget_up() {
+        for limit in [16 << 20, 64 << 20] {
+            let options = Options::default().send_budget(limit);
+            let budget = SendBudget::new(&options);
+            let mut outboxes = Vec::new();
+            for _ in 0..64_510 {
+                let mut outbox = Outbox::default();
+                outbox.open(Role::Initiator, GroupId(1), None);
+                assert!(outbox.draw_plain(32, GroupId(1), (&options, &budget)));
+                outboxes.push(outbox);
+            }
+            let queued: usize = outboxes.iter().map(|outbox| outbox.queued_bytes).sum();
+            let mut other = Outbox::default();
+            other.open(Role::Initiator, GroupId(1), None);
+            assert!(other.draw_plain(2000, GroupId(1), (&options, &budget)));
+            assert!(
+                other.draw_plain(2000, GroupId(1), (&options, &budget)),
+                "refused: {queued} of {limit} are queued, {} drawn",
+                budget.queued()
+            );
+        }
+    }
+
+    #[test]
+    fn the_short_way_draws_what_the_long_one_would() {
+        for budget_len in [100, 5000, 16 << 20, 64 << 20, 256 << 20] {
+            for bound in [(1, 1), (3, 500), (100, 4000), (1000, 1 << 20)] {
+                let options = Options::default()
+                    .send_budget(budget_len)
+                    .send_queue_messages(bound.0)
+                    .send_queue_bytes(bound.1)
+                    .normalized();
+                let budgets = [SendBudget::new(&options), SendBudget::new(&options)];
+                let mut two = [Outbox::default(), Outbox::default()];
+                for outbox in &mut two {
+                    outbox.open(Role::Initiator, GroupId(1), None);
+                }
+                let mut queued = std::collections::VecDeque::new();
+                let mut seed = 12345_u64;
+                for round in 0..3000 {
+                    seed = seed
+                        .wrapping_mul(6364136223846793005)
+                        .wrapping_add(1442695040888963407);
+                    let len = 16 + (seed >> 33) as usize % 1500;
+                    let short = two[0].draw_plain(len, GroupId(1), (&options, &budgets[0]));
+                    let long = !two[1].is_full(len, (&options, &budgets[1]));
+                    if long {
+                        two[1].draw(len, &budgets[1]);
+                        queued.push_back(len);
+                    }
+                    assert_eq!(short, long, "round {round}");
+                    if (seed >> 20) % 3 == 0 || !long {
+                        if let Some(len) = queued.pop_front() {
+                            for (outbox, budget) in two.iter_mut().zip(&budgets) {
+                                let _ = outbox.settle(1, len, (&options, budget));
+                            }
+                        }
+                    }
+                    for (outbox, budget) in two.iter().zip(&budgets) {
+                        assert_eq!(outbox.drawn(), budget.queued());
+                        assert!(!outbox.draws_too_far_ahead(budget));
+                        assert!(outbox.queued_messages > 0 || outbox.drawn_ahead == 0);
+                    }
+                    assert_eq!(two[0].drawn(), two[1].drawn());
+                    assert_eq!(two[0].queued_bytes, two[1].queued_bytes);
+                }
+            }
+        }
+    }
 }

@@ -39,7 +39,7 @@ struct Entry {
     magazine: Option<Magazine>,
 }
 
-/// Invariant: `free` never grows beyond the capacity that it was made with.
+/// Invariant: `free` never grows beyond the capacity that it was made with, or 0 once it is forgotten.
 struct Magazine {
     page: Arc<Page>,
     /// Last in, first out: the one used last is the one in the cache.
@@ -106,21 +106,19 @@ pub(super) fn give(envelope: Box<Envelope>) -> Result<(), Refused> {
 
 /// The same for what `give` refused, after having cleared away what stood against it.
 pub(super) fn give_further(refused: Refused) -> Result<(), Refused> {
-    let Refused { envelope, .. } = &refused;
+    let envelope = &refused.envelope;
     let is_kept = envelope.tally != Tally::Nowhere && envelope.message.capacity() <= KEEP_CAPACITY;
-    let (true, false, Some(pool)) = (is_kept, refused.is_uncounted, envelope.home.clone()) else {
+    if !is_kept || refused.is_uncounted || MAGAZINES.try_with(|_| ()).is_err() {
         return Err(refused);
-    };
-    let mut refused = Some(refused);
-    let given = with(&pool, |magazine| {
-        let envelope = refused.take()?.envelope;
-        Some(magazine.keep_further(&pool, envelope))
-    });
-    match (given.flatten(), refused) {
-        (Some(given), _) => given,
-        (None, Some(refused)) => Err(refused),
-        (None, None) => Ok(()),
     }
+    MAGAZINES.with(|magazines| {
+        let mut magazines = magazines.borrow_mut();
+        let home = refused.envelope.home.as_ref();
+        match home.and_then(|pool| magazines.find(pool)) {
+            Some(magazine) => magazine.keep_further(refused.envelope),
+            None => Err(refused),
+        }
+    })
 }
 
 /// Moves unused messages out of this thread's magazine into `spare`, at most so many.
@@ -232,6 +230,9 @@ impl Magazines {
     fn open(&mut self, pool: &Arc<Pool>) -> usize {
         // Those of pools that are closed are forgotten.
         self.further.retain(Entry::is_open);
+        if !self.first.is_open() {
+            self.first = Entry::NONE;
+        }
         self.further.push(Entry {
             address: Arc::as_ptr(pool).addr(),
             pool: Arc::downgrade(pool),
@@ -288,17 +289,19 @@ impl Magazine {
         Ok(())
     }
 
-    fn keep_further(&mut self, pool: &Pool, envelope: Box<Envelope>) -> Result<(), Refused> {
-        self.keep(envelope).or_else(|refused| {
-            if refused.is_uncounted {
-                return Err(refused);
-            }
-            self.settle(pool, refused.envelope.tally.share());
+    fn keep_further(&mut self, envelope: Box<Envelope>) -> Result<(), Refused> {
+        let envelope = match self.keep(envelope) {
+            Err(refused) if !refused.is_uncounted => refused.envelope,
+            kept => return kept,
+        };
+        if let Some(pool) = envelope.home.as_deref() {
+            self.settle(pool, envelope.tally.share());
             if self.free.len() == self.free.capacity() {
                 pool.store(self.free.drain(..self.free.len().div_ceil(2)));
+                self.page.set_free(self.free.len());
             }
-            self.keep(refused.envelope)
-        })
+        }
+        self.keep(envelope)
     }
 
     /// Empties the page, for messages of this share if need be.

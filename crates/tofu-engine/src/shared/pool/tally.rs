@@ -24,9 +24,3 @@ impl Tally {
         }
     }
 }
-
-impl From<Option<ShareIndex>> for Tally {
-    fn from(share: Option<ShareIndex>) -> Tally {
-        share.map_or(Tally::Whole, Tally::Share)
-    }
-}

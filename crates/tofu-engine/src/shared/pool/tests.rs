@@ -288,3 +288,81 @@ fn what_a_thread_gave_back_before_it_saw_the_watcher_is_found_by_a_second_look()
     assert!(!pool.look_again(), "told once");
     assert!(pool.room(share) > 0);
 }
+
+#[test]
+fn levels_stay_exact_where_a_full_magazine_meets_a_watcher() {
+    let pool = with_magazines(8, 4);
+    let share = pool.open_share();
+    let mut held = messages(&pool, 12);
+    // The magazine is full.
+    for _ in 0..4 {
+        held.pop();
+    }
+    assert_eq!(pool.levels(), (8, 4));
+    assert_eq!(pool.room(share), 0);
+    held.pop();
+    assert_eq!(pool.levels(), (7, 5));
+}
+
+#[test]
+fn a_closed_pool_is_forgotten_when_another_is_used() {
+    let one = with_magazines(100, 4);
+    drop(messages(&one, 3));
+    one.close();
+    let two = with_magazines(100, 4);
+    drop(messages(&two, 3));
+    assert_eq!(Arc::strong_count(&one), 1, "no message keeps the pool");
+}
+
+#[test]
+fn two_pools_by_turns_on_one_thread_count_exactly() {
+    let (one, two) = (with_magazines(4000, 4), with_magazines(4000, 4));
+    let shares = (one.open_share(), two.open_share());
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for round in 0..3000 {
+        a.push(one.get(Allocation::Always).unwrap());
+        b.push(two.get_for_delivery(shares.1));
+        a.push(one.get_for_delivery(shares.0));
+        if round % 3 == 0 {
+            a.remove(0);
+            b.pop();
+        }
+        assert_eq!(one.levels().0, a.len());
+        assert_eq!(two.levels().0, b.len());
+    }
+    drop((a, b));
+    assert_eq!((one.levels().0, two.levels().0), (0, 0));
+    assert_eq!(one.open_share().0, 1);
+}
+
+#[test]
+fn a_run_takes_what_it_needs_out_of_the_magazine_and_gives_the_rest_back() {
+    let pool = with_magazines(4000, 64);
+    let share = pool.open_share();
+    drop(messages(&pool, 50));
+    let free = pool.levels().1;
+    let mut spare = Spare::default();
+    pool.charge_frames(share, 40);
+    let mut held = Vec::new();
+    for left in (21..=40).rev() {
+        held.push(pool.get_for_frame(&mut spare, left, share));
+        assert!(spare.0.len() < left);
+    }
+    assert_eq!(pool.levels(), (40, free - held.len() - spare.0.len()));
+    assert!(!spare.0.is_empty());
+    pool.give_back(&mut spare);
+    assert_eq!(pool.levels().1, free - held.len());
+    pool.refund_frames(share, 40, 20);
+    drop(held);
+    assert_eq!(pool.levels(), (0, free));
+    // At the end of a run nothing is left over.
+    for len in 1..40 {
+        for left in (1..=len).rev() {
+            let _msg = pool.get_for_delivery(share);
+            let mut msg = pool.get_for_frame(&mut spare, left, share);
+            pool.count(&mut msg, share);
+        }
+        assert!(spare.0.is_empty(), "{len}");
+    }
+    assert_eq!(pool.levels(), (0, pool.levels().1));
+}
