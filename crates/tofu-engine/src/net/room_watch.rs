@@ -18,9 +18,9 @@ use crate::sync::Arc;
 /// So much news in vain, in a row, is enough.
 const IN_VAIN: u8 = 4;
 
-/// News was not in vain where something could be read so soon behind it: less than it takes to wake a
-/// thread on another core that sleeps.
-const AT_ONCE: Duration = Duration::from_micros(40);
+/// News was not in vain where something could be read so soon behind it: about as long as it takes to wake
+/// a thread that sleeps on another core of a slow machine, and the answering one's work.
+const AT_ONCE: Duration = Duration::from_micros(100);
 
 /// After so many reads without news it is tried again. The first of that is the poller's own, which tells
 /// at once how things stand.
