@@ -243,8 +243,8 @@ impl Spinner {
     /// The thread has slept for so long. A short sleep behind a look in vain restores what that has
     /// cost: otherwise both sides would sleep because the other does.
     pub(crate) fn slept(&mut self, time: Duration) {
-        // Behind a long yield that left nothing to do, a short sleep is no work; what comes after a long one
-        // says nothing about the yield.
+        // Behind a long yield that left nothing to do at once, a short sleep does not count as work, and a long
+        // one shows that the yield was lost.
         match &mut self.crowded {
             Some(crowded) if time < WAKING => crowded.resumed += time,
             Some(crowded) => {
